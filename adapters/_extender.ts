@@ -1,0 +1,31 @@
+/**
+ * Where a host keeps its `waitUntil`.
+ *
+ * @module
+ */
+import type { Call } from '../src/adapter.ts'
+
+/** What prolongs the life of an invocation: `ExecutionContext`, `FetchEvent`, a request context. */
+export interface ExtenderLike {
+  waitUntil(promise: Promise<unknown>): void
+}
+
+/** The one on the request (srvx) or on an argument of the host (`ctx`, `event`, Netlify's `context`). */
+export function extenderOfCall({ request, platform }: Call): ExtenderLike | undefined {
+  if (isExtender(request)) return request
+  return platform.find(isExtender)
+}
+
+/** The one that a host keeps for the request that is being handled: Vercel, Next, Netlify, Supabase. */
+export function extenderOfHost(): ExtenderLike | undefined {
+  const host = globalThis as { [key: PropertyKey]: any }
+  for (const key of [Symbol.for('@vercel/request-context'), Symbol.for('@next/request-context')]) {
+    const context = host[key]?.get?.()
+    if (isExtender(context)) return context
+  }
+  return [host['Netlify']?.context, host['EdgeRuntime']].find(isExtender)
+}
+
+function isExtender(value: unknown): value is ExtenderLike {
+  return typeof (value as ExtenderLike | null | undefined)?.waitUntil === 'function'
+}

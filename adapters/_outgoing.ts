@@ -1,0 +1,70 @@
+/**
+ * Node's own response objects: where to find one, and when it has left.
+ *
+ * @module
+ */
+import type { Call, Delivery } from '../src/adapter.ts'
+
+/** The members that are read of an `http.ServerResponse`, `http2.Http2ServerResponse`, or what poses as one. */
+export interface OutgoingLike {
+  readonly writableFinished?: boolean
+  readonly closed?: boolean
+  readonly destroyed?: boolean
+  readonly socket?: unknown
+  readonly req?: { readonly socket?: SocketLike | null } | undefined
+  /** Of HTTP/2. */
+  readonly stream?: { readonly rstCode?: number } | undefined
+  once?(event: string, listener: () => void): unknown
+}
+
+interface SocketLike {
+  once(event: 'close', listener: () => void): unknown
+}
+
+/** Finds it in `env.outgoing` (@hono/node-server), in `res` beside or among the arguments, or in srvx's request. */
+export function outgoingOf({ request, platform }: Call): OutgoingLike | undefined {
+  for (const argument of platform) {
+    for (const candidate of [argument?.outgoing, argument?.res, argument]) {
+      if (typeof candidate === 'object' && candidate !== null && 'writableFinished' in candidate) return candidate
+    }
+  }
+  return (request as { runtime?: { node?: { res?: OutgoingLike } } } | undefined)?.runtime?.node?.res
+}
+
+const queues = new WeakMap<SocketLike, Set<() => void>>()
+
+/** Calls `left` once, when the response has been flushed or its client has gone. Still in the turn of Node's event. */
+export function whenLeft(outgoing: OutgoingLike, left: (delivery: Delivery) => void): void {
+  // A bare object, such as a test client makes, never emits anything.
+  if (outgoing.closed || outgoing.destroyed || typeof outgoing.once !== 'function') return left(deliveryOf(outgoing))
+  // A pipelined response that waits for its socket hears nothing of that one's death (before Node 24).
+  const queue = outgoing.socket === null ? queueOf(outgoing.req?.socket) : undefined
+  let over = false
+  const close = (): void => {
+    if (over) return
+    over = true
+    queue?.delete(close)
+    left(deliveryOf(outgoing))
+  }
+  queue?.add(close)
+  outgoing.once('close', close)
+}
+
+/** The waiting responses of a socket, which share one listener: an eleventh would print a warning. */
+function queueOf(socket: SocketLike | null | undefined): Set<() => void> | undefined {
+  if (!socket) return undefined
+  let queue = queues.get(socket)
+  if (!queue) {
+    queues.set(socket, (queue = new Set()))
+    socket.once('close', () => {
+      for (const close of queue as Set<() => void>) close()
+    })
+  }
+  return queue
+}
+
+// An aborted HTTP/2 stream calls itself finished all the same: there the reset code tells.
+function deliveryOf({ writableFinished, stream }: OutgoingLike): Delivery {
+  if (writableFinished === undefined) return 'returned'
+  return writableFinished && !stream?.rstCode ? 'flushed' : 'aborted'
+}

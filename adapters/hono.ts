@@ -1,0 +1,68 @@
+/**
+ * Middleware for Hono, on any host that Hono runs on.
+ *
+ * @module
+ */
+import type { Context, MiddlewareHandler } from 'hono'
+import type { BackgroundTasks } from '../src/background-tasks.ts'
+import { type Drainable, Scope } from '../src/create-background-tasks.ts'
+import type { BackgroundTasksOptions } from '../src/options.ts'
+import { detect } from './detect.ts'
+
+/** What the middleware adds to the context. */
+export interface BackgroundTasksVariables {
+  /** The list of this request. */
+  tasks: BackgroundTasks
+}
+
+/**
+ * Gives every request a list, `c.var.tasks`, whose tasks run once the response has left.
+ *
+ * An error that Hono turned into a response (`app.onError`, `HTTPException`) counts as the handler having thrown: its tasks
+ * are discarded unless `runOn` says otherwise. `app.notFound` counts as a response.
+ *
+ * @example
+ * ```ts
+ * import { backgroundTasks } from 'background-tasks/hono'
+ * import { Hono } from 'hono'
+ *
+ * const app = new Hono()
+ * app.use(backgroundTasks())
+ * app.post('/signup', (c) => {
+ *   c.var.tasks.add(console.log, 'welcome')
+ *   return c.json({ ok: true })
+ * })
+ * ```
+ *
+ * @param options see `BackgroundTasksOptions`
+ * @throws {TypeError} an option is not what it must be
+ */
+export function backgroundTasks(options?: BackgroundTasksOptions): MiddlewareHandler<{ Variables: BackgroundTasksVariables }> & Drainable {
+  const scope = new Scope(options, detect)
+  const middleware: MiddlewareHandler<{ Variables: BackgroundTasksVariables }> = async function backgroundTasks(c, next) {
+    const { tasks, settle } = scope.open({ request: c.req.raw, platform: platformOf(c) })
+    c.set('tasks', tasks)
+    try {
+      await next()
+    } catch (error) {
+      await settle<unknown>(undefined, { error })
+      throw error
+    }
+    const { res } = c
+    const answer = await settle(res, c.error && { error: c.error })
+    if (answer === res) return
+    // Hono merges the headers of a response that is replaced, unless it is gone first.
+    c.res = undefined
+    c.res = answer
+  }
+  return Object.assign(middleware, { drain: scope.drain.bind(scope) })
+}
+
+// Hono's getter throws where the host passed no execution context.
+function platformOf(c: Context): unknown[] {
+  try {
+    return [c.env, c.executionCtx]
+  } catch {
+    return [c.env]
+  }
+}

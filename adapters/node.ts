@@ -1,0 +1,98 @@
+/**
+ * Node's http, https and http2 servers, and what stands on them: @hono/node-server, srvx, Express, Fastify, Koa.
+ *
+ * @module
+ */
+import { type Adapter, afterMacrotask } from '../src/adapter.ts'
+import type { BackgroundTasks } from '../src/background-tasks.ts'
+import { type Drainable, type OpenList, Scope } from '../src/create-background-tasks.ts'
+import type { BackgroundTasksOptions } from '../src/options.ts'
+import { afterReturn } from './_body.ts'
+import { type OutgoingLike, outgoingOf, whenLeft } from './_outgoing.ts'
+
+export type { OutgoingLike } from './_outgoing.ts'
+
+/**
+ * Starts the tasks when Node's response has closed: flushed to the last byte, or given up by its client.
+ *
+ * @example
+ * ```ts
+ * import { serve } from '@hono/node-server'
+ * import { withBackgroundTasks } from 'background-tasks'
+ * import { node } from 'background-tasks/node'
+ *
+ * serve({
+ *   fetch: withBackgroundTasks(
+ *     (request: Request, tasks) => {
+ *       tasks.add(console.log, 'after the response:', request.url)
+ *       return new Response('at once')
+ *     },
+ *     { adapter: node() },
+ *   ),
+ * })
+ * ```
+ */
+export function node(): Adapter {
+  return {
+    name: 'node',
+    lacks: { keepAlive: '`server.close()` does not wait for tasks: call `drain` after it' },
+    matches: (call) => outgoingOf(call) !== undefined,
+    afterResponse(start, call, response) {
+      const outgoing = outgoingOf(call)
+      if (!outgoing) return afterReturn(start, call, response)
+      // The hop lets the end of a `Connection: close` socket go out before a task that burns CPU.
+      whenLeft(outgoing, (delivery) => afterMacrotask(() => start(delivery)))
+    },
+  }
+}
+
+/** Gives the list of a Node response, the same at every call; waits for all of them. */
+export type TasksFor = ((res: OutgoingLike) => BackgroundTasks) & Drainable
+
+/**
+ * Makes a {@link tasksFor} with options of its own.
+ *
+ * @param options see `BackgroundTasksOptions`; there is nothing to detect, so `adapter` is not among them
+ * @throws {TypeError} an option is not what it must be
+ */
+export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>): TasksFor {
+  const lists = new WeakMap<OutgoingLike, OpenList>()
+  const { afterResponse } = node()
+  const adapter: Adapter = {
+    name: 'node',
+    // Nobody tells when such a handler has ended; the end of its response is the end of it.
+    keepAlive(_work, { platform: [res] }) {
+      whenLeft(res, () => lists.get(res)?.settle(undefined, { status: res.statusCode }))
+    },
+    afterResponse,
+  }
+  const scope = new Scope({ ...options, adapter }, () => adapter)
+  return Object.assign(
+    (res: OutgoingLike): BackgroundTasks => {
+      if (typeof res !== 'object' || res === null) {
+        throw new TypeError(`Cannot give the tasks of the response as it must be a ServerResponse: current value is ${String(res)}`)
+      }
+      let list = lists.get(res)
+      if (!list) lists.set(res, (list = scope.open({ platform: [res] })))
+      return list.tasks
+    },
+    { drain: scope.drain.bind(scope) },
+  )
+}
+
+/**
+ * The list of a response of `http`, Express, Fastify or Koa; its tasks start when the response has left. A handler that
+ * failed shows there only as the status of the response.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { tasksFor } from 'background-tasks/node'
+ *
+ * createServer((req, res) => {
+ *   tasksFor(res).add(console.log, 'after the response:', req.url)
+ *   res.end('at once')
+ * })
+ * ```
+ */
+export const tasksFor: TasksFor = createTasksFor()
