@@ -26,7 +26,10 @@ function isTracked({ start, request }: Call, { status, type, headers }: Response
 
 /** The same bytes, pulled only when the reader pulls; calls `start` when there are no more to come. */
 function tracked(body: ReadableStream<Uint8Array>, start: (delivery: Delivery) => void): ReadableStream<Uint8Array> {
+  let ended = false
   const over = (delivery: Delivery): void => {
+    if (ended) return
+    ended = true
     clearTimeout(unread)
     afterMacrotask(() => start(delivery))
   }

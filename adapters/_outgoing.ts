@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Call, Delivery } from '../src/adapter.ts'
+import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
 
 /** The members that are read of an `http.ServerResponse`, `http2.Http2ServerResponse`, or what poses as one. */
 export interface OutgoingLike {
@@ -13,7 +13,7 @@ export interface OutgoingLike {
   readonly socket?: unknown
   readonly req?: { readonly socket?: SocketLike | null } | undefined
   /** Of HTTP/2. */
-  readonly stream?: { readonly rstCode?: number } | undefined
+  readonly stream?: { readonly destroyed?: boolean; readonly rstCode?: number } | undefined
   once?(event: string, listener: () => void): unknown
 }
 
@@ -33,10 +33,17 @@ export function outgoingOf({ request, platform }: Call): OutgoingLike | undefine
 
 const queues = new WeakMap<SocketLike, Set<() => void>>()
 
+/** The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. */
+export function afterOutgoing(start: (delivery: Delivery) => void, outgoing: OutgoingLike): void {
+  // The hop lets the end of a `Connection: close` socket go out before a task that burns CPU.
+  whenLeft(outgoing, (delivery) => afterMacrotask(() => start(delivery)))
+}
+
 /** Calls `left` once, when the response has been flushed or its client has gone. Still in the turn of Node's event. */
 export function whenLeft(outgoing: OutgoingLike, left: (delivery: Delivery) => void): void {
-  // A bare object, such as a test client makes, never emits anything.
-  if (outgoing.closed || outgoing.destroyed || typeof outgoing.once !== 'function') return left(deliveryOf(outgoing))
+  // What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only.
+  const isOver = outgoing.closed || outgoing.destroyed || outgoing.stream?.destroyed
+  if (isOver || typeof outgoing.once !== 'function') return left(deliveryOf(outgoing))
   // A pipelined response that waits for its socket hears nothing of that one's death (before Node 24).
   const queue = outgoing.socket === null ? queueOf(outgoing.req?.socket) : undefined
   let over = false

@@ -3,13 +3,11 @@
  *
  * @module
  */
-import { type Adapter, afterMacrotask, type Call } from '../src/adapter.ts'
+import type { Adapter } from '../src/adapter.ts'
 import { afterReturn } from './_body.ts'
+import { afterCompleted, infoOf } from './_completed.ts'
 
-/** The part of `Deno.ServeHandlerInfo` that is used. */
-export interface ServeHandlerInfoLike {
-  readonly completed: Promise<void>
-}
+export type { ServeHandlerInfoLike } from './_completed.ts'
 
 /**
  * Starts the tasks when `info.completed` has settled, and one macrotask more: it settles before the bytes are out.
@@ -41,19 +39,8 @@ export function deno(): Adapter {
     },
     matches: (call) => infoOf(call) !== undefined,
     afterResponse(start, call, response) {
-      // Read only now: the getter makes a promise for every request that is asked for one.
-      const completed = infoOf(call)?.completed
-      if (!completed) return afterReturn(start, call, response)
-      const settled = (): void => afterMacrotask(() => start('flushed'))
-      completed.then(settled, settled)
+      const info = infoOf(call)
+      return info ? afterCompleted(start, info) : afterReturn(start, call, response)
     },
   }
-}
-
-// `in` and not a read, so that the promise is not made; srvx puts the object on the request.
-function infoOf({ request, platform }: Call): ServeHandlerInfoLike | undefined {
-  const runtime = (request as { runtime?: { deno?: { info?: unknown } } } | undefined)?.runtime
-  return [...platform, runtime?.deno?.info].find((value) => typeof value === 'object' && value !== null && 'completed' in value && 'remoteAddr' in value) as
-    | ServeHandlerInfoLike
-    | undefined
 }

@@ -7,15 +7,12 @@
  * @module
  */
 import type { Adapter, Call } from '../src/adapter.ts'
-import { type ExtenderLike, extenderOfCall, extenderOfHost } from './_extender.ts'
-import { bun } from './bun.ts'
-import { deno } from './deno.ts'
-import { detached } from './detached.ts'
-import { node } from './node.ts'
-import { workers } from './workers.ts'
+import { afterReturn } from './_body.ts'
+import { afterCompleted, infoOf } from './_completed.ts'
+import { extenderOfCall, extenderOfHost } from './_extender.ts'
+import { afterOutgoing, outgoingOf } from './_outgoing.ts'
 
-const hosts = [node(), deno(), workers(), bun()]
-const fallback = detached()
+const detached: Adapter = { name: 'detached', afterResponse: afterReturn }
 
 /**
  * The adapter for a call; the default of the option `adapter`. Never throws.
@@ -24,15 +21,31 @@ const fallback = detached()
  */
 export function detect(call: Call): Adapter {
   try {
-    const host = hosts.find((candidate) => candidate.matches?.(call)) ?? fallback
+    const host = whoTells(call)
     const extender = extenderOfCall(call) ?? extenderOfHost()
-    return extender ? held(host, extender) : host
+    if (extender) return { ...host, keepAlive: (work) => extender.waitUntil(work) }
+    if (host === detached) warnWhereFrozen()
+    return host
   } catch {
     // A getter of the host's threw: nothing can be known of it.
-    return fallback
+    return detached
   }
 }
 
-function held({ name, afterResponse }: Adapter, extender: ExtenderLike): Adapter {
-  return { name, afterResponse, keepAlive: (work) => extender.waitUntil(work) }
+function whoTells(call: Call): Adapter {
+  const outgoing = outgoingOf(call)
+  if (outgoing) return { name: 'node', afterResponse: (start) => afterOutgoing(start, outgoing) }
+  const info = infoOf(call)
+  if (info) return { name: 'deno', afterResponse: (start) => afterCompleted(start, info) }
+  return detached
+}
+
+let asked = false
+
+function warnWhereFrozen(): void {
+  if (asked) return
+  asked = true
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } }
+  if (!process?.env?.['AWS_LAMBDA_FUNCTION_NAME']) return
+  console.warn('background-tasks: AWS Lambda freezes after the response and offers no waitUntil: tasks may not run')
 }

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { type Adapter, afterMacrotask } from '../src/adapter.ts'
+import type { Adapter } from '../src/adapter.ts'
 import type { BackgroundTasks } from '../src/background-tasks.ts'
 import { type Drainable, type OpenList, Scope } from '../src/create-background-tasks.ts'
 import type { BackgroundTasksOptions } from '../src/options.ts'
 import { afterReturn } from './_body.ts'
-import { type OutgoingLike, outgoingOf, whenLeft } from './_outgoing.ts'
+import { afterOutgoing, type OutgoingLike, outgoingOf, whenLeft } from './_outgoing.ts'
 
 export type { OutgoingLike } from './_outgoing.ts'
 
@@ -39,9 +39,7 @@ export function node(): Adapter {
     matches: (call) => outgoingOf(call) !== undefined,
     afterResponse(start, call, response) {
       const outgoing = outgoingOf(call)
-      if (!outgoing) return afterReturn(start, call, response)
-      // The hop lets the end of a `Connection: close` socket go out before a task that burns CPU.
-      whenLeft(outgoing, (delivery) => afterMacrotask(() => start(delivery)))
+      return outgoing ? afterOutgoing(start, outgoing) : afterReturn(start, call, response)
     },
   }
 }

@@ -1,13 +1,13 @@
-/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The list of one request.
  *
  * @module
  */
 import { type Adapter, afterMacrotask, type Call, type Delivery, type Outcome } from './adapter.ts'
-import type { Ending, Scope } from './create-background-tasks.ts'
-import { guarded, print, show, TooManyTasksError } from './errors.ts'
+import type { Ending, OpenOptions, Scope } from './create-background-tasks.ts'
+import { isPromise, print, show, TooManyTasksError } from './errors.ts'
 import type { TaskInfo } from './observer.ts'
+import { judge } from './options.ts'
 import { Run } from './run-list.ts'
 import { Entry } from './run-task.ts'
 
@@ -17,20 +17,15 @@ export interface PendingTask extends TaskInfo {
   readonly args: readonly unknown[]
 }
 
-/** Ends the handler's part of a list: the framework side of it, kept off the class that users see. */
-export let settle: (
-  tasks: BackgroundTasks,
-  response: unknown,
-  ending: Ending | undefined,
-) => unknown
+/** Ends the handler's part of a list; kept off the class, which is what users see. */
+export let settle: (tasks: BackgroundTasks, response: unknown, ending: Ending | undefined) => unknown
 /** Whether a list has nothing more to do, so that the same Request may have a new one. */
 export let isOver: (tasks: BackgroundTasks) => boolean
 
 /** The tasks of one request: functions that run, in order of adding, once the response has left. */
 export class BackgroundTasks {
   readonly #scope: Scope
-  readonly #request: Request | undefined
-  readonly #platform: unknown[]
+  readonly #opened: OpenOptions
   #adapter: Adapter | undefined
   #run: Run | undefined
   /** Set when the handler has returned or thrown. */
@@ -39,10 +34,9 @@ export class BackgroundTasks {
   #awaitingStart = false
 
   /** Made by `withBackgroundTasks` and its kin, one for each request. */
-  constructor(scope: Scope, request: Request | undefined, platform: unknown[]) {
+  constructor(scope: Scope, opened: OpenOptions) {
     this.#scope = scope
-    this.#request = request
-    this.#platform = platform
+    this.#opened = opened
   }
 
   /** How many tasks were added and have not ended. */
@@ -52,7 +46,8 @@ export class BackgroundTasks {
 
   /** The tasks that have not started, in order. A copy: changing it changes nothing. */
   get pending(): readonly PendingTask[] {
-    return this.#run ? Array.from(this.#run.entries('pending'), ({ id, name, args }) => ({ id, name, args: [...(args ?? [])] })) : []
+    const entries = this.#run?.entries('pending') ?? []
+    return entries.map(({ id, name, args = [] }) => ({ id, name, args: [...args] }))
   }
 
   /**
@@ -66,44 +61,43 @@ export class BackgroundTasks {
    */
   add<A extends unknown[]>(fn: (...args: A) => unknown, ...args: NoInfer<A>): void {
     if (typeof fn !== 'function') {
-      const hint = typeof (fn as PromiseLike<unknown> | null)?.then === 'function' ? '. It runs already: pass the function and its arguments, not the promise it returns' : ''
+      const hint = isPromise(fn) ? '. It runs already: pass the function and its arguments, not the promise' : ''
       throw new TypeError(`Cannot add the task as it must be a function: current value is ${show(fn)}${hint}`)
     }
     const { maxPending } = this.#scope.options
     if (this.#scope.unsettled >= maxPending) {
-      throw new TooManyTasksError(`Cannot add the task '${fn.name || 'anonymous'}' as ${maxPending} are unsettled already (maxPending): answer 503 and let the client try later`)
+      throw new TooManyTasksError(
+        `Cannot add the task '${fn.name || 'anonymous'}' as ${maxPending} tasks are unsettled (maxPending): answer 503`,
+      )
     }
     const run = this.#run ?? this.#begin()
-    this.#scope.unsettled++
     run.push(new Entry(fn as (...args: unknown[]) => unknown, args))
   }
 
   /** Discards what has not started. Each task is reported as `discarded`. */
   clear(): void {
-    this.#run?.end('pending', 'discarded', 'cleared')
+    this.#discard('cleared')
+  }
+
+  #discard(reason: string): void {
+    const run = this.#run
+    for (const entry of run?.entries('pending') ?? []) run?.end(entry, 'discarded', { reason })
   }
 
   #call(): Call {
-    return { request: this.#request, platform: this.#platform, tasks: this, start: this.#scope.options.start }
+    const { request, platform = [] } = this.#opened
+    const call: Call = { request, platform, tasks: this, start: this.#scope.options.start }
+    this.#adapter ??= this.#scope.options.adapter ?? this.#scope.detect(call)
+    return call
   }
 
   /** A fresh run: at the first `add`, and at the first after the list became empty. */
   #begin(): Run {
     const call = this.#call()
-    this.#adapter ??= this.#scope.adapterOf(call)
-    let release: (() => void) | undefined
     const run = new Run(this.#scope, () => {
-      if (this.#run === run) this.#run = undefined
-      this.#scope.runs.delete(run)
-      // One turn later, so that whoever awaited the last task may still add another.
-      if (release) afterMacrotask(release)
+      this.#run = undefined
     })
-    if (this.#adapter.keepAlive) {
-      const work = new Promise<void>((resolve) => {
-        release = resolve
-      })
-      this.#adapter.keepAlive(work, call)
-    }
+    this.#adapter?.keepAlive?.(run.work(), call)
     this.#run = run
     this.#scope.runs.add(run)
     if (this.#outcome && !this.#awaitingStart) this.#awaitStart(undefined)
@@ -112,57 +106,45 @@ export class BackgroundTasks {
 
   #settle(response: unknown, ending: Ending | undefined): unknown {
     if (this.#outcome) return response
-    const { runOn, start } = this.#scope.options
     const status = ending?.status ?? (isResponse(response) ? response.status : undefined)
     this.#outcome = { status, threw: ending !== undefined && 'error' in ending, error: ending?.error }
-    if (typeof runOn === 'string') this.#verdict = allows(runOn, this.#outcome)
-    if (this.#verdict === false) this.#discard()
+    const { runOn, start } = this.#scope.options
+    if (typeof runOn === 'string') this.#decide()
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
-    return this.#run || (start === 'body' && this.#verdict !== false) ? this.#awaitStart(response) : response
+    return this.#run || (start === 'body' && this.#verdict) ? this.#awaitStart(response) : response
+  }
+
+  /** Whether the tasks may run; if not, they are discarded. */
+  #decide(): void {
+    const outcome = this.#outcome as Outcome
+    this.#verdict ??= judge(this.#scope.options.runOn, outcome)
+    if (!this.#verdict) this.#discard(outcome.threw ? 'the handler threw' : 'runOn said no')
   }
 
   /** Asks the adapter to say when the response has left. Gives what the handler's caller has to get. */
   #awaitStart(response: unknown): unknown {
     const call = this.#call()
-    this.#adapter ??= this.#scope.adapterOf(call)
-    this.#awaitingStart = true
     let started = false
     const start = (delivery: Delivery): void => {
       if (started) return
       started = true
       this.#awaitingStart = false
-      this.#start(delivery)
+      this.#outcome = { delivery, ...(this.#outcome as Outcome) }
+      this.#decide()
+      this.#run?.open(this.#outcome.delivery)
     }
     const failed = (error: unknown): unknown => {
       print(`adapter '${this.#adapter?.name}' failed`, error)
       afterMacrotask(() => start('returned'))
       return response
     }
+    this.#awaitingStart = true
     try {
-      const given = this.#adapter.afterResponse(start, call, isResponse(response) ? response : undefined)
-      return isPromise(given) ? given.then((later) => later ?? response, failed) : (given ?? response)
+      const answer = this.#adapter?.afterResponse(start, call, isResponse(response) ? response : undefined)
+      return isPromise(answer) ? answer.then((later) => later ?? response, failed) : (answer ?? response)
     } catch (error) {
       return failed(error)
     }
-  }
-
-  #start(delivery: Delivery): void {
-    const outcome = (this.#outcome = { delivery, ...(this.#outcome as Outcome) })
-    const { runOn } = this.#scope.options
-    if (!this.#run) return
-    if (this.#verdict === undefined) {
-      this.#verdict = false
-      guarded("runOn failed, the tasks are discarded", () => {
-        this.#verdict = typeof runOn === 'function' ? Boolean(runOn(outcome)) : allows(runOn, outcome)
-      })
-    }
-    this.#run.delivery = outcome.delivery
-    if (this.#verdict) this.#run.open()
-    else this.#discard()
-  }
-
-  #discard(): void {
-    this.#run?.end('pending', 'discarded', this.#outcome?.threw ? 'the handler threw' : 'runOn said no')
   }
 
   static {
@@ -171,15 +153,7 @@ export class BackgroundTasks {
   }
 }
 
-function allows(runOn: 'response' | 'success' | 'always', { threw, status }: Outcome): boolean {
-  return runOn === 'always' || (!threw && (runOn === 'response' || status === undefined || status < 400))
-}
-
 // By its shape: a Response may come from another realm, or be a server's own light-weight class.
 function isResponse(value: unknown): value is Response {
-  return typeof value === 'object' && value !== null && 'headers' in value && typeof (value as Response).status === 'number'
-}
-
-export function isPromise<T>(value: T | PromiseLike<T>): value is Promise<T> & PromiseLike<T> {
-  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
+  return typeof value === 'object' && value !== null && 'headers' in value && 'status' in value
 }

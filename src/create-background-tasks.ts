@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Adapter, Call } from './adapter.ts'
-import { afterMacrotask } from './adapter.ts'
+import { type Adapter, afterMacrotask, type Call } from './adapter.ts'
 import { BackgroundTasks, isOver, settle } from './background-tasks.ts'
+import { listOf, setListOf } from './list-of-request.ts'
 import type { TaskEnd, TaskInfo } from './observer.ts'
 import { type BackgroundTasksOptions, refuse, type Settings, settingsOf } from './options.ts'
 import type { Run } from './run-list.ts'
@@ -84,32 +84,29 @@ interface AsyncLocalStorageLike {
 
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 const passThrough = <T>(response: T): T => response
-const lists = new WeakMap<Request, BackgroundTasks>()
 let currentScope: AsyncLocalStorageLike | undefined
 
+/** What all lists of one wrapper share. */
 export class Scope implements BackgroundTasksScope {
   readonly options: Settings
+  readonly detect: (call: Call) => Adapter
   readonly runs: Set<Run> = new Set()
   /** Tasks added and not ended, over all runs. */
   unsettled = 0
-  readonly #detect: (call: Call) => Adapter
   readonly #reports = new Set<DrainReport>()
-  readonly #idle = new Set<() => void>()
+  #idle: (() => void)[] = []
 
   constructor(options: BackgroundTasksOptions | undefined, detect: (call: Call) => Adapter) {
     this.options = settingsOf(options)
-    this.#detect = detect
+    this.detect = detect
   }
 
-  adapterOf(call: Call): Adapter {
-    return this.options.adapter ?? this.#detect(call)
-  }
-
-  open({ request, platform = [] }: OpenOptions = {}): OpenList {
-    const outer = request && lists.get(request)
+  open(opened: OpenOptions = {}): OpenList {
+    const { request } = opened
+    const outer = request && listOf(request)
     if (outer && !isOver(outer)) return { tasks: outer, settle: passThrough }
-    const tasks = new BackgroundTasks(this, request, platform)
-    if (request) lists.set(request, tasks)
+    const tasks = new BackgroundTasks(this, opened)
+    if (request) setListOf(request, tasks)
     return { tasks, settle: (response, ending) => settle(tasks, response, ending) as typeof response }
   }
 
@@ -120,33 +117,35 @@ export class Scope implements BackgroundTasksScope {
   }
 
   /** Counts the end of a task. */
-  count(end: TaskEnd, info: TaskInfo | undefined): void {
+  count(end: TaskEnd, { id }: TaskInfo, name: string): void {
     for (const report of this.#reports) {
-      if (end === 'abandoned') report.abandoned.push(info as TaskInfo)
+      if (end === 'abandoned') report.abandoned.push({ id, name })
       else report[end]++
     }
-    if (--this.unsettled === 0) for (const wake of this.#idle) wake()
+    if (--this.unsettled === 0) for (const wake of this.#idle.splice(0)) wake()
   }
 
   async drain({ timeoutMs = Infinity, signal }: DrainOptions = {}): Promise<DrainReport> {
     if (!(timeoutMs >= 0)) refuse('timeoutMs', 'a number of milliseconds, 0 or more', timeoutMs, 'drain')
     if (currentScope?.getStore() === this) {
-      throw new Error('Cannot drain from inside a task of the same list, as it would wait for itself: call it outside of tasks, or do not await it there')
+      throw new Error('Cannot drain inside a task of the same list, as it would wait for itself: drain outside of tasks')
     }
     const report: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
-    this.#reports.add(report)
     let over = false
     const abandon = (): void => {
       over = true
-      for (const run of [...this.runs]) run.end('unsettled', 'abandoned', 'drain reached its deadline')
+      const reason = 'drain reached its deadline'
+      for (const run of [...this.runs]) {
+        for (const entry of run.entries('unsettled')) run.end(entry, 'abandoned', { reason })
+      }
     }
-    const disarm = armed(timeoutMs, abandon)
-    if (signal?.aborted) abandon()
+    this.#reports.add(report)
+    const disarm = after(timeoutMs, abandon)
     signal?.addEventListener('abort', abandon)
+    if (signal?.aborted) abandon()
     // A loop, as whoever awaited the last task may add another.
     while (this.unsettled > 0 && !over) {
-      await new Promise<void>((wake) => this.#idle.add(wake))
-      this.#idle.clear()
+      await new Promise<void>((wake) => this.#idle.push(wake))
       await new Promise<void>(afterMacrotask)
     }
     disarm()
@@ -156,14 +155,14 @@ export class Scope implements BackgroundTasksScope {
   }
 }
 
-/** A timer for any length of time: setTimeout fires at once past 2^31-1 ms. */
-function armed(ms: number, fire: () => void): () => void {
-  if (ms === Infinity) return () => {}
-  let timer: ReturnType<typeof setTimeout>
+/** A timer for any length of time, as setTimeout fires at once past 2^31-1 ms. Gives what takes it back. */
+function after(ms: number, fire: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined
   const arm = (left: number): void => {
-    timer = setTimeout(() => (left > MAX_TIMEOUT_MS ? arm(left - MAX_TIMEOUT_MS) : fire()), Math.min(left, MAX_TIMEOUT_MS))
+    const next = Math.min(left, MAX_TIMEOUT_MS)
+    timer = setTimeout(() => (left > next ? arm(left - next) : fire()), next)
   }
-  arm(ms)
+  if (ms < Infinity) arm(ms)
   return () => clearTimeout(timer)
 }
 

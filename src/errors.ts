@@ -1,34 +1,36 @@
 /**
- * The errors of this package, recognised by `name`, and how a callback's own failure is printed.
+ * The errors of this package, recognised by `name`, and what to do about other people's.
  *
  * @module
  */
 
-/** Thrown by `add` when `maxPending` unsettled tasks exist already. Answer with status 503. */
+/** Thrown by `add` when `maxPending` tasks are unsettled already. Answer with status 503. */
 export class TooManyTasksError extends Error {
   override readonly name = 'TooManyTasksError'
 }
 
-/** Prints what went wrong in a callback or adapter: never thrown, it would hit somebody innocent. */
+/** Prints what went wrong in a callback or adapter: thrown, it would hit somebody innocent. */
 export function print(what: string, error: unknown): void {
   console.error(`background-tasks: ${what}:`, error)
 }
 
 /** Calls somebody else's function; what it throws, or rejects with, is printed and goes no further. */
 export function guarded(what: string, call: () => unknown): void {
+  const failed = (error: unknown): void => print(what, error)
   try {
     const result = call()
-    if (typeof result === 'object' && result !== null) Promise.resolve(result).catch((error) => print(what, error))
+    if (isPromise(result)) result.then(undefined, failed)
   } catch (error) {
-    print(what, error)
+    failed(error)
   }
 }
 
 /** Shows a value in a message, shortly and without ever throwing. */
 export function show(value: unknown): string {
-  try {
-    return (typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' && value ? Object.prototype.toString.call(value) : String(value)).slice(0, 80)
-  } catch {
-    return typeof value
-  }
+  if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value)
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value).slice(0, 80)
+}
+
+export function isPromise<T>(value: T | PromiseLike<T>): value is Promise<T> {
+  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
 }

@@ -81,16 +81,21 @@ export type Settings = Pick<BackgroundTasksOptions, 'adapter' | 'observer'> & {
 
 const isFunction = (value: unknown): boolean => typeof value === 'function'
 const isCount = (value: unknown): boolean => value === Infinity || (Number.isInteger(value) && (value as number) > 0)
+const oneOf = (...names: string[]): [string, (value: any) => boolean] => [
+  names.map((name) => `'${name}'`).join(', '),
+  (value) => names.includes(value),
+]
 
-const rules: { [name: string]: [expected: string, accepts: (value: any) => boolean] } = {
-  adapter: ['an adapter such as node() or workers()', (value) => isFunction(value?.afterResponse)],
-  runOn: ["'response', 'success', 'always' or a function", (value) => isFunction(value) || ['response', 'success', 'always'].includes(value)],
-  start: ["'auto', 'response' or 'body'", (value) => ['auto', 'response', 'body'].includes(value)],
-  concurrency: ['a positive integer or Infinity', isCount],
-  stopOnError: ['a boolean', (value) => typeof value === 'boolean'],
-  maxPending: ['a positive integer or Infinity', isCount],
-  onError: ['a function', isFunction],
-  observer: ['a function', isFunction],
+const [runOnNames, isRunOnName] = oneOf('response', 'success', 'always')
+const rules: { [name: string]: [fallback: unknown, expected: string, accepts: (value: any) => boolean] } = {
+  adapter: [undefined, 'an adapter such as node() or workers()', (value) => isFunction(value?.afterResponse)],
+  runOn: ['response', `${runOnNames} or a function`, (value) => isFunction(value) || isRunOnName(value)],
+  start: ['auto', ...oneOf('auto', 'response', 'body')],
+  concurrency: [1, 'a positive integer or Infinity', isCount],
+  stopOnError: [false, 'a boolean', (value) => typeof value === 'boolean'],
+  maxPending: [Infinity, 'a positive integer or Infinity', isCount],
+  onError: [printFailure, 'a function', isFunction],
+  observer: [undefined, 'a function', isFunction],
 }
 
 /**
@@ -99,22 +104,13 @@ const rules: { [name: string]: [expected: string, accepts: (value: any) => boole
  * @throws {TypeError} an option is not what it must be
  */
 export function settingsOf(options: BackgroundTasksOptions = {}): Settings {
-  const settings: Record<string, unknown> = {
-    runOn: 'response',
-    start: 'auto',
-    concurrency: 1,
-    stopOnError: false,
-    maxPending: Infinity,
-    onError: printFailure,
-  }
   if (typeof options !== 'object' || options === null) refuse('options', 'an object', options)
-  for (const [name, [expected, accepts]] of Object.entries(rules)) {
+  const settings = Object.entries(rules).map(([name, [fallback, expected, accepts]]) => {
     const value = (options as Record<string, unknown>)[name]
-    if (value === undefined) continue
-    if (!accepts(value)) refuse(name, expected, value)
-    settings[name] = value
-  }
-  return settings as unknown as Settings
+    if (value !== undefined && !accepts(value)) refuse(name, expected, value)
+    return [name, value ?? fallback]
+  })
+  return Object.fromEntries(settings)
 }
 
 /** Throws the one sentence in which every bad option is refused. */
@@ -122,4 +118,18 @@ export function refuse(name: string, expected: string, value: unknown, what = 'c
   throw new TypeError(`Cannot ${what} as '${name}' must be ${expected}: current value is ${show(value)}`)
 }
 
-const printFailure: OnError = (error, { name, id, attempt }) => print(`task '${name}' failed (id ${id}, attempt ${attempt})`, error)
+/** Whether tasks may run after such an outcome. */
+export function judge(runOn: RunOn, outcome: Outcome): boolean {
+  const { threw, status = 0 } = outcome
+  if (typeof runOn === 'string') return runOn === 'always' || (!threw && (runOn === 'response' || status < 400))
+  try {
+    return Boolean(runOn(outcome))
+  } catch (error) {
+    print('runOn failed, the tasks are discarded', error)
+    return false
+  }
+}
+
+function printFailure(error: unknown, { name, id, attempt }: TaskInfo & { readonly attempt: number }): void {
+  print(`task '${name}' failed (id ${id}, attempt ${attempt})`, error)
+}

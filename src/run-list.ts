@@ -1,12 +1,13 @@
 /**
- * One run of a list: order, concurrency, fairness, isolation.
+ * One run of a list: order, concurrency, fairness, isolation, and what is told of each task.
  *
  * @module
  */
 import { afterMacrotask, type Delivery } from './adapter.ts'
 import type { Scope } from './create-background-tasks.ts'
-import type { TaskEnd } from './observer.ts'
-import { type Entry, endTask, type Place, runTask, tell } from './run-task.ts'
+import { guarded } from './errors.ts'
+import type { TaskEnd, TaskEvent } from './observer.ts'
+import { type Entry, runTask } from './run-task.ts'
 
 /** How long, and how many tasks, a chain may hold the event loop. The count is for hosts whose clock stands still. */
 const BURST_MS = 5
@@ -16,22 +17,21 @@ const BURST_TASKS = 64
  * From a list's first `add` until it is empty. The entries are a linked list, and each has one reaction in a chain of
  * promises: a reaction runs in the async context of its `then` call, which is the context of that task's `add`.
  */
-export class Run implements Place {
+export class Run {
   readonly scope: Scope
-  delivery: Delivery | undefined = undefined
   /** Tasks added and not yet ended. */
   size = 0
-  /** Lets the tasks start. */
-  open!: () => void
-
   readonly #onEmpty: () => void
+  #release: (() => void) | undefined
+  #openGate!: () => void
   #chain: Promise<void>
-  /** The first task that may not have ended, the next to start, and the last. */
-  #first: Entry | undefined = undefined
-  #next: Entry | undefined = undefined
-  #last: Entry | undefined = undefined
+  #delivery: Delivery | undefined
+  /** The first task that has not ended, the next to start, and the last. */
+  #first: Entry | undefined
+  #next: Entry | undefined
+  #last: Entry | undefined
   #active = 0
-  #slotFree: (() => void) | undefined = undefined
+  #slotFree: (() => void) | undefined
   #burstTasks = 0
   #burstStart = 0
   #stopped = false
@@ -40,7 +40,14 @@ export class Run implements Place {
     this.scope = scope
     this.#onEmpty = onEmpty
     this.#chain = new Promise((resolve) => {
-      this.open = resolve
+      this.#openGate = resolve
+    })
+  }
+
+  /** Settles one turn after the list is empty, so that whoever awaited the last task may still add another. */
+  work(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#release = () => afterMacrotask(resolve)
     })
   }
 
@@ -50,28 +57,66 @@ export class Run implements Place {
     this.#first ??= entry
     this.#next ??= entry
     this.size++
-    tell(entry, this, 'added')
+    this.scope.unsettled++
+    this.tell(entry, 'added')
     this.#chain = this.#chain.then(this.#step)
   }
 
+  /** Lets the tasks start. */
+  open(delivery: Delivery | undefined): void {
+    this.#delivery = delivery
+    this.#openGate()
+  }
+
   /** The tasks that have not ended, or not even started, in order of adding. */
-  *entries(which: 'unsettled' | 'pending'): Generator<Entry> {
-    for (let entry = which === 'pending' ? this.#next : this.#first; entry; entry = entry.next) if (entry.work) yield entry
+  entries(which: 'unsettled' | 'pending'): Entry[] {
+    const entries: Entry[] = []
+    for (let entry = which === 'pending' ? this.#next : this.#first; entry; entry = entry.next) {
+      if (entry.work) entries.push(entry)
+    }
+    return entries
   }
 
-  /** Ends what has not ended (or not started) without letting it run. */
-  end(which: 'unsettled' | 'pending', type: 'discarded' | 'abandoned', reason: string): void {
-    for (const entry of [...this.entries(which)]) endTask(entry, this, type, { reason })
-  }
-
-  ended(entry: Entry, type: TaskEnd): void {
+  /** Ends a task, once: what comes after (the late result of an abandoned task) is ignored. */
+  end(entry: Entry, type: TaskEnd, detail?: Partial<TaskEvent>): void {
+    if (!entry.work) return
+    const { scope } = this
+    const { onError, stopOnError } = scope.options
+    const { name } = entry
+    this.tell(entry, type, detail)
+    entry.work = entry.args = undefined
     while (this.#first && !this.#first.work) this.#first = this.#first.next
+    if (type === 'failed') {
+      this.#stopped ||= stopOnError
+      guarded('onError failed', () => onError(detail?.error, { id: entry.id, name, attempt: entry.attempt }))
+    }
     if (entry.attempt > 0) {
       this.#active--
       this.#slotFree?.()
     }
-    if (type === 'failed' && this.scope.options.stopOnError) this.#stopped = true
-    if (--this.size === 0) this.#onEmpty()
+    if (--this.size === 0) {
+      scope.runs.delete(this)
+      this.#onEmpty()
+      this.#release?.()
+    }
+    scope.count(type, entry, name)
+  }
+
+  /** Tells the observer, where there is one. */
+  tell(entry: Entry, type: TaskEvent['type'], detail?: Partial<TaskEvent>): void {
+    const { observer } = this.scope.options
+    if (!observer) return
+    const { id, name, attempt, startedAt } = entry
+    const event: TaskEvent = {
+      type,
+      task: { id, name },
+      at: Date.now(),
+      ...(attempt && { attempt }),
+      ...(startedAt && type !== 'started' && { durationMs: performance.now() - startedAt }),
+      ...(this.#delivery && { delivery: this.#delivery }),
+      ...detail,
+    }
+    guarded('observer failed', () => observer(event))
   }
 
   /** The reaction of one entry. What it returns, the next one waits for. */
@@ -85,14 +130,11 @@ export class Run implements Place {
     const entry = this.#next as Entry
     this.#next = entry.next
     if (!entry.work) return
-    if (this.#stopped) return endTask(entry, this, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
+    if (this.#stopped) return this.end(entry, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
     this.#active++
     const running = this.scope.inTask(runTask, entry, this)
-    if (this.scope.options.concurrency === 1) return running
-    if (this.#active >= this.scope.options.concurrency) {
-      return new Promise((resolve) => {
-        this.#slotFree = resolve
-      })
-    }
+    if (this.#active < this.scope.options.concurrency) return
+    // With one at a time the task itself is what to wait for.
+    return this.scope.options.concurrency === 1 ? running : new Promise((resolve) => (this.#slotFree = resolve))
   }
 }

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { isPromise } from './background-tasks.ts'
 import type { BackgroundTasks } from './background-tasks.ts'
 import type { BackgroundTasksScope, Drainable } from './create-background-tasks.ts'
+import { isPromise } from './errors.ts'
 
 /** A handler that is given the list of its request. */
 export type HandlerWithTasks<P extends unknown[], R extends Request = Request> = (

@@ -1,0 +1,25 @@
+/**
+ * Deno's own word on a response: where to find it, and when it holds.
+ *
+ * @module
+ */
+import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
+
+/** The part of `Deno.ServeHandlerInfo` that is used. */
+export interface ServeHandlerInfoLike {
+  readonly completed: Promise<void>
+}
+
+/** Finds it among the arguments, or in srvx's request. By `in`: a read would make the promise of `completed`. */
+export function infoOf({ request, platform }: Call): ServeHandlerInfoLike | undefined {
+  const runtime = (request as { runtime?: { deno?: { info?: unknown } } } | undefined)?.runtime
+  return [...platform, runtime?.deno?.info].find(
+    (value) => typeof value === 'object' && value !== null && 'completed' in value && 'remoteAddr' in value,
+  )
+}
+
+/** The `afterResponse` of Deno. One more hop, as `completed` settles before the bytes are out. */
+export function afterCompleted(start: (delivery: Delivery) => void, { completed }: ServeHandlerInfoLike): void {
+  const settled = (): void => afterMacrotask(() => start('flushed'))
+  completed.then(settled, settled)
+}
