@@ -5,12 +5,17 @@
  */
 import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
 
-const STREAMING = /^(text\/event-stream|application\/x-ndjson|application\/jsonl|multipart\/x-mixed-replace|text\/x-component)\b/i
+const STREAMING =
+  /^(text\/event-stream|application\/x-ndjson|application\/jsonl|multipart\/x-mixed-replace|text\/x-component)\b/i
 const NULL_BODY = [101, 204, 205, 304]
 const UNREAD_MS = 100
 
 /** The `afterResponse` of such a host. */
-export function afterReturn(start: (delivery: Delivery) => void, call: Call, response: Response | undefined): Response | undefined {
+export function afterReturn(
+  start: (delivery: Delivery) => void,
+  call: Call,
+  response: Response | undefined,
+): Response | undefined {
   const body = response && isTracked(call, response) ? response.body : undefined
   if (!response || !body || body.locked) return void afterMacrotask(() => start('returned'))
   // The Response itself is the init, as some hosts keep more in it than a script can read (content encoding, webSocket).
@@ -21,7 +26,9 @@ export function afterReturn(start: (delivery: Delivery) => void, call: Call, res
 function isTracked({ start, request }: Call, { status, type, headers }: Response): boolean {
   if (start === 'response' || request?.method === 'HEAD' || NULL_BODY.includes(status) || type === 'error') return false
   if (start === 'body') return !(status >= 300 && status < 400)
-  return STREAMING.test(headers.get('content-type') ?? '') || /\bchunked\b/i.test(headers.get('transfer-encoding') ?? '')
+  return (
+    STREAMING.test(headers.get('content-type') ?? '') || /\bchunked\b/i.test(headers.get('transfer-encoding') ?? '')
+  )
 }
 
 /** The same bytes, pulled only when the reader pulls; calls `start` when there are no more to come. */

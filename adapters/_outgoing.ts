@@ -43,7 +43,10 @@ export function afterOutgoing(start: (delivery: Delivery) => void, outgoing: Out
 export function whenLeft(outgoing: OutgoingLike, left: (delivery: Delivery) => void): void {
   // What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only.
   const isOver = outgoing.closed || outgoing.destroyed || outgoing.stream?.destroyed
-  if (isOver || typeof outgoing.once !== 'function') return left(deliveryOf(outgoing))
+  if (isOver || typeof outgoing.once !== 'function') {
+    left(deliveryOf(outgoing))
+    return
+  }
   // A pipelined response that waits for its socket hears nothing of that one's death (before Node 24).
   const queue = outgoing.socket === null ? queueOf(outgoing.req?.socket) : undefined
   let over = false

@@ -33,7 +33,8 @@ export function bun(): Adapter {
       lastByte: 'Bun has no signal for a response that is done: `start` decides',
       aborted: 'only a tracked body tells, when it is cancelled',
       keepAlive: '`server.stop()` does not wait for tasks: call `drain` after it',
-      addInBody: 'nothing tells that a body is still being produced: add one task before returning, or set `start: \'body\'`',
+      addInBody:
+        "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
     },
     matches: () => 'Bun' in globalThis,
     afterResponse: afterReturn,

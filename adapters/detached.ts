@@ -33,7 +33,8 @@ export function detached(): Adapter {
       aborted: 'only a tracked body tells, when it is cancelled',
       largeBody: 'unknown host',
       keepAlive: 'there is nothing to hold the host with: call `drain` before it stops',
-      addInBody: 'nothing tells that a body is still being produced: add one task before returning, or set `start: \'body\'`',
+      addInBody:
+        "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
     },
     afterResponse: afterReturn,
   }

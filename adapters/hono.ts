@@ -37,9 +37,14 @@ export interface BackgroundTasksVariables {
  * @param options see `BackgroundTasksOptions`
  * @throws {TypeError} an option is not what it must be
  */
-export function backgroundTasks(options?: BackgroundTasksOptions): MiddlewareHandler<{ Variables: BackgroundTasksVariables }> & Drainable {
+export function backgroundTasks(
+  options?: BackgroundTasksOptions,
+): MiddlewareHandler<{ Variables: BackgroundTasksVariables }> & Drainable {
   const scope = new Scope(options, detect)
-  const middleware: MiddlewareHandler<{ Variables: BackgroundTasksVariables }> = async function backgroundTasks(c, next) {
+  const middleware: MiddlewareHandler<{ Variables: BackgroundTasksVariables }> = async function backgroundTasks(
+    c,
+    next,
+  ) {
     const { tasks, settle } = scope.open({ request: c.req.raw, platform: platformOf(c) })
     c.set('tasks', tasks)
     try {

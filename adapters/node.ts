@@ -68,7 +68,9 @@ export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>
   return Object.assign(
     (res: OutgoingLike): BackgroundTasks => {
       if (typeof res !== 'object' || res === null) {
-        throw new TypeError(`Cannot give the tasks of the response as it must be a ServerResponse: current value is ${String(res)}`)
+        throw new TypeError(
+          `Cannot give the tasks of the response as it must be a ServerResponse: current value is ${String(res)}`,
+        )
       }
       let list = lists.get(res)
       if (!list) lists.set(res, (list = scope.open({ platform: [res] })))

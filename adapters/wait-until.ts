@@ -37,7 +37,9 @@ export function waitUntil<P extends unknown[] = any[]>(
   extenderOf: (call: Call<P>) => ExtenderLike | ExtenderLike['waitUntil'] | undefined,
 ): Adapter<P> {
   if (typeof extenderOf !== 'function') {
-    throw new TypeError(`Cannot create the waitUntil adapter as its argument must be a function (call) => extender: current value is ${typeof extenderOf}`)
+    throw new TypeError(
+      `Cannot create the waitUntil adapter as its argument must be a function (call) => extender: current value is ${typeof extenderOf}`,
+    )
   }
   return {
     name: 'wait-until',
@@ -45,7 +47,8 @@ export function waitUntil<P extends unknown[] = any[]>(
       lastByte: 'the host does not tell when a response is done',
       aborted: 'only a tracked body tells, when it is cancelled',
       largeBody: 'the host may have read the body ahead of the socket',
-      addInBody: 'nothing tells that a body is still being produced: add one task before returning, or set `start: \'body\'`',
+      addInBody:
+        "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
     },
     keepAlive(work, call) {
       const extender = extenderOf(call)

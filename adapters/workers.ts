@@ -42,7 +42,8 @@ export function workers(): Adapter {
       lastByte: 'workerd does not tell when a response is done: `start` decides',
       aborted: 'a client that left is seen only when a tracked body writes its next chunk',
       largeBody: 'workerd reads the body ahead of the socket: past about 1 MB a CPU-bound task delays the tail',
-      addInBody: 'nothing tells that a body is still being produced: add one task before returning, or set `start: \'body\'`',
+      addInBody:
+        "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
     },
     matches: ({ platform }) => platform.length > 1 && typeof platform[1]?.waitUntil === 'function',
     keepAlive(work, call) {

@@ -22,7 +22,15 @@ import { type HandlerWithTasks, type WrappedHandler, wrap } from './with-backgro
 
 export type { Adapter, Call, Delivery, HostFeature, Outcome } from './adapter.ts'
 export { BackgroundTasks, type PendingTask } from './background-tasks.ts'
-export type { BackgroundTasksScope, Drainable, DrainOptions, DrainReport, Ending, OpenList, OpenOptions } from './create-background-tasks.ts'
+export type {
+  BackgroundTasksScope,
+  Drainable,
+  DrainOptions,
+  DrainReport,
+  Ending,
+  OpenList,
+  OpenOptions,
+} from './create-background-tasks.ts'
 export { TooManyTasksError } from './errors.ts'
 export type { Observer, TaskEnd, TaskEvent, TaskInfo } from './observer.ts'
 export type { BackgroundTasksOptions, OnError, RunOn } from './options.ts'
@@ -69,6 +77,8 @@ export function withBackgroundTasks<P extends unknown[] = any[], R extends Reque
  * @param options see {@link BackgroundTasksOptions}
  * @throws {TypeError} an option is not what it must be
  */
-export function createBackgroundTasks<P extends unknown[] = any[]>(options?: BackgroundTasksOptions<P>): BackgroundTasksScope<P> {
+export function createBackgroundTasks<P extends unknown[] = any[]>(
+  options?: BackgroundTasksOptions<P>,
+): BackgroundTasksScope<P> {
   return new Scope(options as BackgroundTasksOptions | undefined, detect)
 }
