@@ -126,7 +126,9 @@ export class Scope implements BackgroundTasksScope {
   }
 
   async drain({ timeoutMs = Infinity, signal }: DrainOptions = {}): Promise<DrainReport> {
-    if (!(timeoutMs >= 0)) refuse('timeoutMs', 'a number of milliseconds, 0 or more', timeoutMs, 'drain')
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      refuse('timeoutMs', 'a number of milliseconds, 0 or more', timeoutMs, 'drain')
+    }
     if (currentScope?.getStore() === this) {
       throw new Error(
         'Cannot drain inside a task of the same list, as it would wait for itself: drain outside of tasks',

@@ -27,6 +27,7 @@ export function guarded(what: string, call: () => unknown): void {
 
 /** Shows a value in a message, shortly and without ever throwing. */
 export function show(value: unknown): string {
+  if (typeof value === 'function') return `function ${value.name || 'anonymous'}`
   if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value)
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value).slice(0, 80)
 }

@@ -1,0 +1,178 @@
+import { describe, expect, test } from 'vitest'
+import { createBackgroundTasks, type DrainReport } from '../src/index.ts'
+import { deferred, ok, turn, wrapped } from './_wrapped.ts'
+
+const nothing: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
+
+describe('open and settle', () => {
+  test('make a middleware: the list of a request, and what has to be answered', async () => {
+    const background = createBackgroundTasks()
+    const log: string[] = []
+    const request = new Request('http://localhost/')
+    const { tasks, settle } = background.open({ request })
+    expect(background.open({ request }).tasks).toBe(tasks)
+    tasks.add(() => log.push('ran'))
+    const response = ok()
+    expect(settle(response)).toBe(response)
+    await background.drain()
+    expect(log).toEqual(['ran'])
+  })
+
+  test('work without a request', async () => {
+    const background = createBackgroundTasks()
+    const { tasks, settle } = background.open()
+    tasks.add(() => {})
+    settle(undefined)
+    expect((await background.drain()).succeeded).toBe(1)
+  })
+
+  test('settle the first time only', async () => {
+    const background = createBackgroundTasks({ onError: () => {} })
+    const { tasks, settle } = background.open()
+    tasks.add(() => {})
+    settle(ok())
+    settle(undefined, { error: new Error('late') })
+    expect((await background.drain()).succeeded).toBe(1)
+  })
+
+  test('take an error beside the response that was made of it', async () => {
+    const background = createBackgroundTasks()
+    const { tasks, settle } = background.open()
+    tasks.add(() => {})
+    const response = new Response(null, { status: 500 })
+    expect(settle(response, { error: new Error('handled') })).toBe(response)
+    expect(tasks.size, 'a handler that threw: discarded').toBe(0)
+  })
+})
+
+describe('drain', () => {
+  test('resolves at once when nothing is unsettled', async () => {
+    expect(await wrapped(ok).handler.drain()).toEqual(nothing)
+  })
+
+  test('waits for tasks that were added by tasks, and by whoever awaited the last one', async () => {
+    const last = deferred()
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(() => tasks.add(() => last.resolve()))
+      last.promise.then(() => tasks.add(() => turn()))
+      return ok()
+    })
+    await call()
+    expect((await handler.drain()).succeeded).toBe(3)
+  })
+
+  test('counts only what ended while it ran', async () => {
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(() => {})
+      return ok()
+    })
+    await call()
+    await handler.drain()
+    await call()
+    expect(await handler.drain()).toEqual({ ...nothing, succeeded: 1 })
+  })
+
+  test('abandons at its deadline what runs and what waits, once and finally', async () => {
+    const gate = deferred()
+    const { call, handler, log } = wrapped((tasks) => {
+      tasks.add(function hangs() {
+        return gate.promise
+      })
+      tasks.add(function waits() {})
+      return ok()
+    })
+    await call()
+    const report = await handler.drain({ timeoutMs: 20 })
+    expect(report).toEqual({
+      ...nothing,
+      abandoned: [
+        { id: expect.any(String), name: 'hangs' },
+        { id: expect.any(String), name: 'waits' },
+      ],
+    })
+    const seen = log()
+    expect(seen.slice(-2)).toEqual(['abandoned hangs', 'abandoned waits'])
+    gate.resolve()
+    await turn()
+    expect(log(), 'the late result is ignored, the waiting task does not start').toEqual(seen)
+    expect(await handler.drain()).toEqual(nothing)
+  })
+
+  test('ends as at its deadline when the signal aborts, or has aborted', async () => {
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(() => new Promise(() => {}))
+      return ok()
+    })
+    await call()
+    const controller = new AbortController()
+    const draining = handler.drain({ signal: controller.signal })
+    await turn()
+    controller.abort()
+    expect((await draining).abandoned.length).toBe(1)
+    await call()
+    expect((await handler.drain({ signal: AbortSignal.abort() })).abandoned.length).toBe(1)
+  })
+
+  test('of two callers the earlier deadline wins, and both are told', async () => {
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(() => new Promise(() => {}))
+      return ok()
+    })
+    await call()
+    const reports = await Promise.all([handler.drain(), handler.drain({ timeoutMs: 20 })])
+    expect(reports.map(({ abandoned }) => abandoned.length)).toEqual([1, 1])
+  })
+
+  test('does not end at once for a time past 2^31-1 ms, and leaves no timer behind', async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const gate = deferred()
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(() => gate.promise)
+      return ok()
+    })
+    await call()
+    const before = timers()
+    const draining = [handler.drain({ timeoutMs: 2 ** 31 }), handler.drain({ timeoutMs: Infinity })]
+    await turn()
+    expect(timers()).toBe(before + 1)
+    gate.resolve()
+    for (const report of await Promise.all(draining)) expect(report).toEqual({ ...nothing, succeeded: 1 })
+    expect(timers()).toBe(before)
+  })
+
+  test('welcomes new tasks afterwards', async () => {
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(() => {})
+      return ok()
+    })
+    await handler.drain({ timeoutMs: 0 })
+    await call()
+    expect((await handler.drain()).succeeded).toBe(1)
+  })
+
+  test('rejects inside one of its own tasks, where the host can tell', async () => {
+    const canTell = Number.parseInt(process.versions.node, 10) >= 24
+    const answers: unknown[] = []
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(async () => {
+        await turn()
+        answers.push(canTell ? await handler.drain().catch((error: Error) => error.message) : 'cannot tell')
+      })
+      return ok()
+    })
+    await call()
+    await handler.drain()
+    expect(answers).toEqual([
+      canTell
+        ? 'Cannot drain inside a task of the same list, as it would wait for itself: drain outside of tasks'
+        : 'cannot tell',
+    ])
+  })
+
+  test('refuses a bad time', async () => {
+    await expect(wrapped(ok).handler.drain({ timeoutMs: -1 })).rejects.toThrow(
+      "Cannot drain as 'timeoutMs' must be a number of milliseconds, 0 or more: current value is -1",
+    )
+    await expect(wrapped(ok).handler.drain({ timeoutMs: '5' as never })).rejects.toThrow("'timeoutMs'")
+  })
+})

@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest'
+import type { BackgroundTasks } from '../src/index.ts'
+import { deferred, endsOf, ok, turn, wrapped } from './_wrapped.ts'
+
+describe('order', () => {
+  test('tasks run one after the other, in order of adding, each awaited', async () => {
+    const log: string[] = []
+    const { call, handler } = wrapped((tasks) => {
+      for (const name of ['a', 'b', 'c']) {
+        tasks.add(async () => {
+          log.push(`${name} starts`)
+          await turn()
+          log.push(`${name} ends`)
+        })
+      }
+      return ok()
+    })
+    await call()
+    await handler.drain()
+    expect(log).toEqual(['a starts', 'a ends', 'b starts', 'b ends', 'c starts', 'c ends'])
+  })
+
+  test('requests never wait for each other', async () => {
+    const gate = deferred()
+    let calls = 0
+    const { call, handler, log } = wrapped((tasks) => {
+      if (calls++ === 0)
+        tasks.add(function slow() {
+          return gate.promise
+        })
+      else
+        tasks.add(function quick() {
+          gate.resolve()
+        })
+      return ok()
+    })
+    await call()
+    await call()
+    await handler.drain()
+    expect(log()).toContain('succeeded quick')
+    expect(log().at(-1)).toBe('succeeded slow')
+  })
+})
+
+describe('concurrency', () => {
+  test('runs as many tasks at once as it says, and starts them in order', async () => {
+    let running = 0
+    let most = 0
+    const started: number[] = []
+    const { call, handler } = wrapped(
+      (tasks) => {
+        for (let i = 0; i < 10; i++) {
+          tasks.add(async () => {
+            started.push(i)
+            most = Math.max(most, ++running)
+            await turn()
+            if (i % 3 === 0) await turn()
+            running--
+          })
+        }
+        return ok()
+      },
+      { concurrency: 3 },
+    )
+    await call()
+    expect((await handler.drain()).succeeded).toBe(10)
+    expect(most).toBe(3)
+    expect(started).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  test('Infinity starts all of them', async () => {
+    const gate = deferred()
+    let running = 0
+    const { call, handler } = wrapped(
+      (tasks) => {
+        for (let i = 0; i < 50; i++) {
+          tasks.add(() => {
+            if (++running === 50) gate.resolve()
+            return gate.promise
+          })
+        }
+        return ok()
+      },
+      { concurrency: Infinity },
+    )
+    await call()
+    expect((await handler.drain()).succeeded).toBe(50)
+  })
+})
+
+describe('stopOnError', () => {
+  test('the first failure discards the rest, and what is added before the list is empty; a fresh run starts clean', async () => {
+    let list!: BackgroundTasks
+    const { call, handler, log, events } = wrapped(
+      (tasks) => {
+        list = tasks
+        tasks.add(function first() {})
+        tasks.add(function fails() {
+          tasks.add(function added() {})
+          throw new Error('no')
+        })
+        tasks.add(function rest() {})
+        return ok()
+      },
+      { stopOnError: true },
+    )
+    await call()
+    await handler.drain()
+    expect(endsOf(events).map(({ type, task }) => `${type} ${task.name}`)).toEqual([
+      'succeeded first',
+      'failed fails',
+      'discarded rest',
+      'discarded added',
+    ])
+    list.add(function fresh() {})
+    await handler.drain()
+    expect(log().at(-1)).toBe('succeeded fresh')
+  })
+
+  test('other requests are not touched', async () => {
+    let calls = 0
+    const { call, handler, events } = wrapped(
+      (tasks) => {
+        const fails = calls++ === 0
+        tasks.add(() => {
+          if (fails) throw new Error('no')
+        })
+        tasks.add(() => {})
+        return ok()
+      },
+      { stopOnError: true },
+    )
+    await call()
+    await call()
+    await handler.drain()
+    expect(
+      endsOf(events)
+        .map(({ type }) => type)
+        .sort(),
+    ).toEqual(['discarded', 'failed', 'succeeded', 'succeeded'])
+  })
+})
+
+describe('fairness', () => {
+  test('a list of quick tasks gives the event loop back every 64 of them', async () => {
+    let ran = 0
+    const { call, handler } = wrapped((tasks) => {
+      for (let i = 0; i < 300; i++) tasks.add(() => void ran++)
+      return ok()
+    })
+    await call()
+    const seen = new Set<number>()
+    while (ran < 300) {
+      seen.add(ran)
+      await turn()
+    }
+    await handler.drain()
+    expect([...seen].length, `turns between the tasks: ${[...seen]}`).toBeGreaterThanOrEqual(4)
+  })
+
+  test('a list of tasks of 2 ms gives the event loop back after 5 ms', async () => {
+    let ran = 0
+    const { call, handler } = wrapped((tasks) => {
+      for (let i = 0; i < 20; i++) {
+        tasks.add(() => {
+          const end = performance.now() + 2
+          while (performance.now() < end);
+          ran++
+        })
+      }
+      return ok()
+    })
+    await call()
+    const seen = new Set<number>()
+    while (ran < 20) {
+      seen.add(ran)
+      await turn()
+    }
+    await handler.drain()
+    expect([...seen].length, `turns between the tasks: ${[...seen]}`).toBeGreaterThanOrEqual(6)
+  })
+})
