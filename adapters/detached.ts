@@ -31,7 +31,7 @@ export function detached(): Adapter {
     lacks: {
       lastByte: 'the host does not tell when a response is done',
       aborted: 'only a tracked body tells, when it is cancelled',
-      largeBody: 'unknown host',
+      largeBody: 'the host may have read the body ahead of the socket',
       keepAlive: 'there is nothing to hold the host with: call `drain` before it stops',
       addInBody:
         "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",

@@ -8,7 +8,10 @@ type Each = (rows: readonly (readonly unknown[])[]) => (name: string, run: (...r
 const each: Each = (rows) => (name, run) => {
   for (const row of rows) {
     let column = 0
-    nodeTest(name.replace(/%s/g, () => String(row[column++])), async () => void (await run(...row)))
+    nodeTest(
+      name.replace(/%s/g, () => String(row[column++])),
+      async () => void (await run(...row)),
+    )
   }
 }
 

@@ -36,7 +36,7 @@ test("the core's own tests pass on Node 20", { timeout: 120_000 }, async () => {
       output += chunk
     })
     const code = await new Promise((resolve) => child.once('close', resolve))
-    expect(code, output.match(/^ *not ok[^]{0,1500}/m)?.[0]).toBe(0)
+    expect(code, output.slice(Math.max(0, output.indexOf('not ok'))).slice(0, 2000)).toBe(0)
     expect(output).toMatch(/^# fail 0$/m)
     expect(Number(output.match(/^# pass (\d+)$/m)?.[1])).toBeGreaterThanOrEqual(80)
   } finally {

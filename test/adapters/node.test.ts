@@ -1,0 +1,250 @@
+import { EventEmitter, once } from 'node:events'
+import { createServer, request as httpRequest, type ServerResponse } from 'node:http'
+import http2 from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, test } from 'vitest'
+import { createTasksFor, node, tasksFor } from '../../adapters/node.ts'
+import type { BackgroundTasks, TaskEvent } from '../../src/index.ts'
+import { connected, listening, until } from '../_server.ts'
+import { endsOf, ok, turn, wrapped } from '../_wrapped.ts'
+import { testAdapter } from '../conformance/adapter.ts'
+
+/** A response as Node's are, without a socket. */
+class Outgoing extends EventEmitter {
+  writableFinished = false
+  closed = false
+  destroyed = false
+  socket: unknown = {}
+  statusCode = 200
+
+  close(finished = true): void {
+    this.writableFinished = finished
+    this.closed = true
+    this.emit('close')
+  }
+}
+
+testAdapter(node(), {
+  platform: () => [{ outgoing: new Outgoing() }],
+  finish: ([{ outgoing }]) => outgoing.close(),
+  delivery: 'flushed',
+})
+
+/** What is told of one task whose response is this. */
+async function told(outgoing: unknown, finish: () => void = () => {}): Promise<TaskEvent | undefined> {
+  const { handler, events } = wrapped(
+    (tasks) => {
+      tasks.add(() => {})
+      return ok()
+    },
+    { adapter: node() },
+  )
+  await handler(new Request('http://localhost/'), { outgoing })
+  finish()
+  await handler.drain()
+  return events.at(-1)
+}
+
+describe('a response', () => {
+  test('that closed unfinished was aborted', async () => {
+    const outgoing = new Outgoing()
+    expect((await told(outgoing, () => outgoing.close(false)))?.delivery).toBe('aborted')
+  })
+
+  test('that was over before the handler returned is not waited for', async () => {
+    expect((await told(Object.assign(new Outgoing(), { closed: true })))?.delivery).toBe('aborted')
+    expect((await told(Object.assign(new Outgoing(), { destroyed: true, writableFinished: true })))?.delivery).toBe(
+      'flushed',
+    )
+  })
+
+  test('that is a bare object counts as finished', async () => {
+    expect((await told({ writableFinished: undefined }))?.delivery).toBe('returned')
+  })
+
+  test('that waits in the pipeline of a socket which dies is over with it, and the socket has one listener', async () => {
+    const socket = new EventEmitter()
+    const { handler, events } = wrapped(
+      (tasks) => {
+        tasks.add(() => {})
+        return ok()
+      },
+      { adapter: node() },
+    )
+    for (let i = 0; i < 20; i++) {
+      const outgoing = Object.assign(new Outgoing(), { socket: null, req: { socket } })
+      await handler(new Request('http://localhost/'), { outgoing })
+    }
+    expect(socket.listenerCount('close')).toBe(1)
+    socket.emit('close')
+    expect((await handler.drain()).succeeded).toBe(20)
+    expect(new Set(endsOf(events).map(({ delivery }) => delivery))).toEqual(new Set(['aborted']))
+  })
+
+  test('gets one listener, and none without a task', async () => {
+    const outgoing = new Outgoing()
+    const { handler } = wrapped((tasks, _env, many: number) => {
+      for (let i = 0; i < many; i++) tasks.add(() => {})
+      return ok()
+    })
+    await handler(new Request('http://localhost/'), { outgoing }, 0)
+    expect(outgoing.eventNames()).toEqual([])
+    await handler(new Request('http://localhost/'), { outgoing }, 5)
+    expect(outgoing.listenerCount('close')).toBe(1)
+    outgoing.close()
+    await handler.drain()
+  })
+})
+
+describe('tasksFor', () => {
+  test('gives the same list at every call, and its tasks run after the response', async () => {
+    const log: string[] = []
+    await using server = await listening((_request, res) => {
+      expect(tasksFor(res)).toBe(tasksFor(res))
+      tasksFor(res).add(() => log.push('task'))
+      res.on('close', () => log.push('close'))
+      res.end('ok')
+    })
+    expect(await (await fetch(server.url)).text()).toBe('ok')
+    await tasksFor.drain()
+    await until(() => log.length === 2, 'the task')
+    expect(log).toEqual(['close', 'task'])
+  })
+
+  test('knows the status when the response has left, for runOn', async () => {
+    const events: TaskEvent[] = []
+    const tasksOf = createTasksFor({ runOn: 'success', observer: (event) => void events.push(event) })
+    await using server = await listening((request, res) => {
+      tasksOf(res).add(function task() {})
+      res.statusCode = Number(request.url?.slice(1))
+      res.end()
+    })
+    await fetch(`${server.url}/404`)
+    await until(() => events.length === 2, 'the first task')
+    await fetch(`${server.url}/200`)
+    await until(() => events.length === 5, 'the second task')
+    expect(endsOf(events).map(({ type, delivery }) => [type, delivery])).toEqual([
+      ['discarded', undefined],
+      ['succeeded', 'flushed'],
+    ])
+  })
+
+  test('runs the tasks of a client that left, as aborted, and late ones at once', async () => {
+    const events: TaskEvent[] = []
+    const tasksOf = createTasksFor({ observer: (event) => void events.push(event) })
+    let list: BackgroundTasks | undefined
+    await using server = await listening((_request, res) => {
+      list = tasksOf(res)
+      list.add(() => {})
+      res.write('some')
+    })
+    const socket = await connected(server.port)
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await once(socket, 'data')
+    socket.destroy()
+    await until(() => endsOf(events).length === 1, 'the task')
+    expect(events.at(-1)?.delivery).toBe('aborted')
+    list?.add(function late() {})
+    expect((await tasksOf.drain()).succeeded).toBe(1)
+  })
+
+  test('discards nothing of a response without tasks, and adds no listener to it', async () => {
+    let listeners = 0
+    await using server = await listening((_request, res: ServerResponse) => {
+      const before = res.listenerCount('close')
+      tasksFor(res)
+      listeners = res.listenerCount('close') - before
+      res.end()
+    })
+    await fetch(server.url)
+    expect(listeners).toBe(0)
+  })
+
+  test('refuses what is no response, naming what came', () => {
+    expect(() => tasksFor(undefined as never)).toThrow(
+      'Cannot give the tasks of the response as it must be a ServerResponse: current value is undefined',
+    )
+  })
+
+  test('works with HTTP/2, where the reset code tells an abort, also when the handler outlives its client', async () => {
+    const events: TaskEvent[] = []
+    const tasksOf = createTasksFor({ observer: (event) => void events.push(event) })
+    const names = ['whole', 'cut', 'outlived']
+    let release!: () => void
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const server = http2.createServer(async (request, res) => {
+      const name = request.url.slice(1)
+      if (name === 'outlived') await gate
+      tasksOf(res).add(Object.defineProperty(() => {}, 'name', { value: name }))
+      if (name === 'whole') res.end('ok')
+      else if (name === 'cut') res.write('some')
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    for (const name of names) {
+      const stream = client.request({ ':path': `/${name}`, ':method': 'POST' })
+      stream.on('error', () => {})
+      stream.write('never ended')
+      if (name === 'whole') {
+        stream.resume()
+        await until(() => endsOf(events).length === 1, 'the task of a response whose request was left unread')
+        stream.close()
+      } else {
+        if (name === 'cut') await once(stream, 'data')
+        else await turn()
+        stream.close(http2.constants.NGHTTP2_CANCEL)
+        await once(stream, 'close')
+      }
+    }
+    await until(() => endsOf(events).length === 2, 'the task of the response that was cut')
+    release()
+    await until(() => endsOf(events).length === 3, 'the task that was added when the client had gone')
+    expect(endsOf(events).map(({ task, delivery }) => [task.name, delivery])).toEqual([
+      ['whole', 'flushed'],
+      ['cut', 'aborted'],
+      ['outlived', 'aborted'],
+    ])
+    client.close()
+    server.close()
+  })
+})
+
+test('pipelined responses whose socket dies are all over, over a real socket', async () => {
+  const events: TaskEvent[] = []
+  const tasksOf = createTasksFor({ observer: (event) => void events.push(event) })
+  await using server = await listening(
+    createServer((_request, res) => {
+      tasksOf(res).add(() => {})
+    }),
+  )
+  const socket = await connected(server.port)
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3))
+  await until(() => events.length === 3, 'the three requests')
+  socket.destroy()
+  await until(() => endsOf(events).length === 3, 'their tasks')
+  expect(endsOf(events).map(({ delivery }) => delivery)).toEqual(['aborted', 'aborted', 'aborted'])
+})
+
+test('50 requests on one keep-alive socket print no listener warning', async () => {
+  const warnings: Error[] = []
+  const warned = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', warned)
+  const tasksOf = createTasksFor()
+  await using server = await listening((_request, res) => {
+    tasksOf(res).add(() => {})
+    res.end('ok')
+  })
+  const { Agent } = await import('node:http')
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  for (let i = 0; i < 50; i++) {
+    const [response] = await once(httpRequest(server.url, { agent }).end(), 'response')
+    await once(response.resume(), 'end')
+  }
+  await tasksOf.drain()
+  agent.destroy()
+  process.off('warning', warned)
+  expect(warnings).toEqual([])
+})
