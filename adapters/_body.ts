@@ -10,16 +10,20 @@ const STREAMING =
 const NULL_BODY = [101, 204, 205, 304]
 const UNREAD_MS = 100
 
+declare const IdentityTransformStream: new () => TransformStream<Uint8Array, Uint8Array>
+const isWorkerd = 'IdentityTransformStream' in globalThis
+
 /** The `afterResponse` of such a host. */
 export function afterReturn(
   start: (delivery: Delivery) => void,
   call: Call,
   response: Response | undefined,
 ): Response | undefined {
+  const over = (delivery: Delivery): void => afterMacrotask(() => start(delivery))
   const body = response && isTracked(call, response) ? response.body : undefined
-  if (!response || !body || body.locked) return void afterMacrotask(() => start('returned'))
+  if (!response || !body || body.locked) return void over('returned')
   // The Response itself is the init, as some hosts keep more in it than a script can read (content encoding, webSocket).
-  return new Response(tracked(body, start), response)
+  return new Response((isWorkerd ? pumped : tracked)(body, once(over), call.request), response)
 }
 
 // By the headers first: on Bun a mere read of `body` changes the Content-Type that goes out.
@@ -31,15 +35,18 @@ function isTracked({ start, request }: Call, { status, type, headers }: Response
   )
 }
 
-/** The same bytes, pulled only when the reader pulls; calls `start` when there are no more to come. */
-function tracked(body: ReadableStream<Uint8Array>, start: (delivery: Delivery) => void): ReadableStream<Uint8Array> {
-  let ended = false
-  const over = (delivery: Delivery): void => {
-    if (ended) return
-    ended = true
-    clearTimeout(unread)
-    afterMacrotask(() => start(delivery))
+function once(over: (delivery: Delivery) => void): (delivery: Delivery) => void {
+  let isOver = false
+  return (delivery) => {
+    if (!isOver) over(delivery)
+    isOver = true
   }
+}
+
+type Over = (delivery: Delivery) => void
+
+/** The same bytes, pulled only when the reader pulls; says when there are no more to come. */
+function tracked(body: ReadableStream<Uint8Array>, over: Over): ReadableStream<Uint8Array> {
   // Whoever waits for the tasks before reading the body (test tools do) would wait for ever.
   const unread = setTimeout(over, UNREAD_MS, 'returned')
   const bytes = isByteStream(body)
@@ -62,6 +69,7 @@ function tracked(body: ReadableStream<Uint8Array>, start: (delivery: Delivery) =
         }
       },
       cancel(reason) {
+        clearTimeout(unread)
         over('aborted')
         return reader.cancel(reason)
       },
@@ -78,4 +86,35 @@ function isByteStream(body: ReadableStream): boolean {
   } catch {
     return false
   }
+}
+
+/**
+ * The same for workerd, which tells a stream made in JavaScript nothing of a client that left: it just stops pulling. Its
+ * own transform fails the next write, and the request's signal is aborted at once (with `enable_request_signal`).
+ */
+function pumped(
+  body: ReadableStream<Uint8Array>,
+  over: Over,
+  request: Request | undefined,
+): ReadableStream<Uint8Array> {
+  const { readable, writable } = new IdentityTransformStream()
+  const reader = body.getReader()
+  const writer = writable.getWriter()
+  let unread: ReturnType<typeof setTimeout> | undefined
+  const pump = async (): Promise<void> => {
+    for (;;) {
+      const { done, value } = await reader.read()
+      unread ??= setTimeout(over, UNREAD_MS, 'returned')
+      await (done ? writer.close() : writer.write(value))
+      clearTimeout(unread)
+      if (done) return over('returned')
+    }
+  }
+  request?.signal?.addEventListener('abort', () => over('aborted'))
+  pump().catch((error) => {
+    clearTimeout(unread)
+    over('aborted')
+    for (const end of [reader.cancel(error), writer.abort(error)]) end.catch(() => {})
+  })
+  return readable
 }

@@ -32,6 +32,7 @@ export function bun(): Adapter {
     lacks: {
       lastByte: 'Bun has no signal for a response that is done: `start` decides',
       aborted: 'only a tracked body tells, when it is cancelled',
+      largeBody: 'what the socket cannot take at once (some 1 MB) waits for a CPU-bound task',
       keepAlive: '`server.stop()` does not wait for tasks: call `drain` after it',
       addInBody:
         "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",

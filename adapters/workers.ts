@@ -40,7 +40,8 @@ export function workers(): Adapter {
     name: 'workers',
     lacks: {
       lastByte: 'workerd does not tell when a response is done: `start` decides',
-      aborted: 'a client that left is seen only when a tracked body writes its next chunk',
+      aborted:
+        'only a tracked body tells, when it writes its next chunk, or at once with the flag enable_request_signal',
       largeBody: 'workerd reads the body ahead of the socket: past about 1 MB a CPU-bound task delays the tail',
       addInBody:
         "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
