@@ -4,14 +4,11 @@
  * @module
  */
 import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
+import { isWorkerd, type Over, pumped, UNREAD_MS } from './_pumped.ts'
 
 const STREAMING =
   /^(text\/event-stream|application\/x-ndjson|application\/jsonl|multipart\/x-mixed-replace|text\/x-component)\b/i
 const NULL_BODY = [101, 204, 205, 304]
-const UNREAD_MS = 100
-
-declare const IdentityTransformStream: new () => TransformStream<Uint8Array, Uint8Array>
-const isWorkerd = 'IdentityTransformStream' in globalThis
 
 /** The `afterResponse` of such a host. */
 export function afterReturn(
@@ -19,9 +16,9 @@ export function afterReturn(
   call: Call,
   response: Response | undefined,
 ): Response | undefined {
-  const over = (delivery: Delivery): void => afterMacrotask(() => start(delivery))
+  const over: Over = (delivery) => afterMacrotask(() => start(delivery))
   const body = response && isTracked(call, response) ? response.body : undefined
-  if (!response || !body || body.locked) return void over('returned')
+  if (!response || !body || body.locked || response.bodyUsed) return void over('returned')
   // The Response itself is the init, as some hosts keep more in it than a script can read (content encoding, webSocket).
   return new Response((isWorkerd ? pumped : tracked)(body, once(over), call.request), response)
 }
@@ -35,15 +32,13 @@ function isTracked({ start, request }: Call, { status, type, headers }: Response
   )
 }
 
-function once(over: (delivery: Delivery) => void): (delivery: Delivery) => void {
+function once(over: Over): Over {
   let isOver = false
   return (delivery) => {
     if (!isOver) over(delivery)
     isOver = true
   }
 }
-
-type Over = (delivery: Delivery) => void
 
 /** The same bytes, pulled only when the reader pulls; says when there are no more to come. */
 function tracked(body: ReadableStream<Uint8Array>, over: Over): ReadableStream<Uint8Array> {
@@ -86,35 +81,4 @@ function isByteStream(body: ReadableStream): boolean {
   } catch {
     return false
   }
-}
-
-/**
- * The same for workerd, which tells a stream made in JavaScript nothing of a client that left: it just stops pulling. Its
- * own transform fails the next write, and the request's signal is aborted at once (with `enable_request_signal`).
- */
-function pumped(
-  body: ReadableStream<Uint8Array>,
-  over: Over,
-  request: Request | undefined,
-): ReadableStream<Uint8Array> {
-  const { readable, writable } = new IdentityTransformStream()
-  const reader = body.getReader()
-  const writer = writable.getWriter()
-  let unread: ReturnType<typeof setTimeout> | undefined
-  const pump = async (): Promise<void> => {
-    for (;;) {
-      const { done, value } = await reader.read()
-      unread ??= setTimeout(over, UNREAD_MS, 'returned')
-      await (done ? writer.close() : writer.write(value))
-      clearTimeout(unread)
-      if (done) return over('returned')
-    }
-  }
-  request?.signal?.addEventListener('abort', () => over('aborted'))
-  pump().catch((error) => {
-    clearTimeout(unread)
-    over('aborted')
-    for (const end of [reader.cancel(error), writer.abort(error)]) end.catch(() => {})
-  })
-  return readable
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Report } from './demo/app.ts'
 import { draw, legend, paint } from './demo/draw.ts'
 import { createClient, responseFirst, type Trip } from './demo/send.ts'
 import { runtimes } from './demo/start.ts'
@@ -15,9 +16,10 @@ if (!start) {
   process.exit(1)
 }
 
-let client: ReturnType<typeof createClient> | undefined
-const server = await start((report) => client?.hear(report))
-client = createClient(server.url)
+let hear: (report: Report) => void = () => {}
+const server = await start((report) => hear(report))
+const client = createClient(server.url)
+hear = client.hear
 const trips: Trip[] = []
 
 async function show(...request: Parameters<typeof client.send>): Promise<void> {

@@ -57,7 +57,7 @@ function ms(time: number): string {
 }
 
 function responseBar({ chunksAt }: Trip, cell: (at: number) => number, left: number): string {
-  const cells = Array.from({ length: BAR }, (_, at) => (at < left ? '━' : at === left ? '┫' : ' '))
+  const cells: string[] = Array.from({ length: BAR }, (_, at) => (at < left ? '━' : at === left ? '┫' : ' '))
   for (const chunkAt of chunksAt.slice(0, -1)) cells[cell(chunkAt)] = '●'
   return paint('green', cells.join(''))
 }

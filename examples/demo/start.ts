@@ -67,7 +67,7 @@ async function inWorkerd(onReport: (report: Report) => void): Promise<Started> {
     script: bundle.outputFiles[0]?.text ?? '',
     compatibilityDate: '2026-07-01',
     cf: false,
-    handleStructuredLogs: ({ message }) => onReport(JSON.parse(message)),
+    handleStructuredLogs: ({ message }: { message: string }) => onReport(JSON.parse(message)),
   })
   return { url: await miniflare.ready, stop: () => miniflare.dispose() }
 }

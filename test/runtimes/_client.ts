@@ -22,7 +22,7 @@ export class RawClient implements Disposable {
 
   private constructor(socket: Socket) {
     this.socket = socket
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       // Doubled, as with a large body a copy for each chunk would be what is measured.
       if (this.#to + chunk.length > this.#buffer.length) {
         const larger = Buffer.alloc(2 * (this.#to + chunk.length))

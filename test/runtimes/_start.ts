@@ -56,7 +56,7 @@ export async function workerd(): Promise<Runtime> {
     compatibilityDate: '2026-07-01',
     compatibilityFlags: ['nodejs_als'],
     cf: false,
-    handleStructuredLogs: ({ level, message }) => {
+    handleStructuredLogs: ({ level, message }: { level: string; message: string }) => {
       if (level === 'error' || level === 'warn') stderr += `${message}\n`
     },
   })
