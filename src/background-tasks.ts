@@ -94,8 +94,8 @@ export class BackgroundTasks {
   /** A fresh run: at the first `add`, and at the first after the list became empty. */
   #begin(): Run {
     const call = this.#call()
-    const run = new Run(this.#scope, () => {
-      this.#run = undefined
+    const run: Run = new Run(this.#scope, () => {
+      if (this.#run === run) this.#run = undefined
     })
     this.#adapter?.keepAlive?.(run.work(), call)
     this.#run = run

@@ -122,7 +122,11 @@ export class Scope implements BackgroundTasksScope {
       if (end === 'abandoned') report.abandoned.push({ id, name })
       else report[end]++
     }
-    if (--this.unsettled === 0) for (const wake of this.#idle.splice(0)) wake()
+    if (--this.unsettled === 0) this.#wake()
+  }
+
+  #wake(): void {
+    for (const wake of this.#idle.splice(0)) wake()
   }
 
   async drain({ timeoutMs = Infinity, signal }: DrainOptions = {}): Promise<DrainReport> {
@@ -138,10 +142,8 @@ export class Scope implements BackgroundTasksScope {
     let over = false
     const abandon = (): void => {
       over = true
-      const reason = 'drain reached its deadline'
-      for (const run of [...this.runs]) {
-        for (const entry of run.entries('unsettled')) run.end(entry, 'abandoned', { reason })
-      }
+      for (const run of [...this.runs]) run.abandon('drain reached its deadline')
+      this.#wake()
     }
     this.#reports.add(report)
     const disarm = after(timeoutMs, abandon)

@@ -21,7 +21,7 @@ export class Run {
   readonly scope: Scope
   /** Tasks added and not yet ended. */
   size = 0
-  readonly #onEmpty: () => void
+  readonly #onLeave: () => void
   #release: (() => void) | undefined
   #openGate!: () => void
   #chain: Promise<void>
@@ -36,9 +36,9 @@ export class Run {
   #burstStart = 0
   #stopped = false
 
-  constructor(scope: Scope, onEmpty: () => void) {
+  constructor(scope: Scope, onLeave: () => void) {
     this.scope = scope
-    this.#onEmpty = onEmpty
+    this.#onLeave = onLeave
     this.#chain = new Promise((resolve) => {
       this.#openGate = resolve
     })
@@ -72,20 +72,22 @@ export class Run {
   entries(which: 'unsettled' | 'pending'): Entry[] {
     const entries: Entry[] = []
     for (let entry = which === 'pending' ? this.#next : this.#first; entry; entry = entry.next) {
-      if (entry.work) entries.push(entry)
+      if (!entry.ended) entries.push(entry)
     }
     return entries
   }
 
   /** Ends a task, once: what comes after (the late result of an abandoned task) is ignored. */
   end(entry: Entry, type: TaskEnd, detail?: Partial<TaskEvent>): void {
-    if (!entry.work) return
+    if (entry.ended) return
+    // First of all: whoever is told may end the rest, and must not meet this one again.
+    entry.ended = true
     const { scope } = this
     const { onError, stopOnError } = scope.options
     const { name } = entry
     this.tell(entry, type, detail)
     entry.work = entry.args = undefined
-    while (this.#first && !this.#first.work) this.#first = this.#first.next
+    while (this.#first?.ended) this.#first = this.#first.next
     if (type === 'failed') {
       this.#stopped ||= stopOnError
       guarded('onError failed', () => onError(detail?.error, { id: entry.id, name, attempt: entry.attempt }))
@@ -95,11 +97,22 @@ export class Run {
       this.#slotFree?.()
     }
     if (--this.size === 0) {
-      scope.runs.delete(this)
-      this.#onEmpty()
+      this.#leave()
       this.#release?.()
     }
     scope.count(type, entry, name)
+  }
+
+  /** Ends all, at a deadline. What is added from now on starts a fresh run, as this one may hang in its task. */
+  abandon(reason: string): void {
+    const entries = this.entries('unsettled')
+    this.#leave()
+    for (const entry of entries) this.end(entry, 'abandoned', { reason })
+  }
+
+  #leave(): void {
+    this.scope.runs.delete(this)
+    this.#onLeave()
   }
 
   /** Tells the observer, where there is one. */
@@ -129,7 +142,7 @@ export class Run {
     }
     const entry = this.#next as Entry
     this.#next = entry.next
-    if (!entry.work) return
+    if (entry.ended) return
     if (this.#stopped) return this.end(entry, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
     this.#active++
     const running = this.scope.inTask(runTask, entry, this)

@@ -8,11 +8,12 @@ import type { Run } from './run-list.ts'
 
 /** What holds one task from `add` to its end. Small: a list may hold a million. */
 export class Entry implements TaskInfo {
-  /** Undefined once the task has ended. */
+  /** Gone, with the arguments, once the task has ended. */
   work: ((...args: any[]) => unknown) | undefined
   args: unknown[] | undefined
   next: Entry | undefined = undefined
   attempt = 0
+  ended = false
   /** As `performance.now()`; set only where somebody observes. */
   startedAt: number | undefined = undefined
   #id: string | undefined = undefined
