@@ -8,7 +8,6 @@ import { isWorkerd, type Over, pumped, UNREAD_MS } from './_pumped.ts'
 
 const STREAMING =
   /^(text\/event-stream|application\/x-ndjson|application\/jsonl|multipart\/x-mixed-replace|text\/x-component)\b/i
-const NULL_BODY = [101, 204, 205, 304]
 
 /** The `afterResponse` of such a host. */
 export function afterReturn(
@@ -24,12 +23,11 @@ export function afterReturn(
 }
 
 // By the headers first: on Bun a mere read of `body` changes the Content-Type that goes out.
-function isTracked({ start, request }: Call, { status, type, headers }: Response): boolean {
-  if (start === 'response' || request?.method === 'HEAD' || NULL_BODY.includes(status) || type === 'error') return false
-  if (start === 'body') return !(status >= 300 && status < 400)
-  return (
-    STREAMING.test(headers.get('content-type') ?? '') || /\bchunked\b/i.test(headers.get('transfer-encoding') ?? '')
-  )
+function isTracked({ start, request }: Call, { status, headers }: Response): boolean {
+  // 101 and Response.error() cannot be made again.
+  if (start === 'response' || request?.method === 'HEAD' || status < 200) return false
+  if (start === 'body') return status < 300 || status >= 400
+  return STREAMING.test(`${headers.get('content-type')}`) || /\bchunked\b/i.test(`${headers.get('transfer-encoding')}`)
 }
 
 function once(over: Over): Over {

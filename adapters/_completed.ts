@@ -10,12 +10,15 @@ export interface ServeHandlerInfoLike {
   readonly completed: Promise<void>
 }
 
-/** Finds it among the arguments, or in srvx's request. By `in`: a read would make the promise of `completed`. */
+/** Finds it among the arguments, or in srvx's request. */
 export function infoOf({ request, platform }: Call): ServeHandlerInfoLike | undefined {
-  const runtime = (request as { runtime?: { deno?: { info?: unknown } } } | undefined)?.runtime
-  return [...platform, runtime?.deno?.info].find(
-    (value) => typeof value === 'object' && value !== null && 'completed' in value && 'remoteAddr' in value,
-  )
+  const info = (request as { runtime?: { deno?: { info?: unknown } } } | undefined)?.runtime?.deno?.info
+  return isInfo(info) ? info : platform.find(isInfo)
+}
+
+// By `in`: a read would make the promise of `completed`.
+function isInfo(value: unknown): value is ServeHandlerInfoLike {
+  return typeof value === 'object' && value !== null && 'completed' in value && 'remoteAddr' in value
 }
 
 /** The `afterResponse` of Deno. One more hop, as `completed` settles before the bytes are out. */

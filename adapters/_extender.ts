@@ -10,20 +10,18 @@ export interface ExtenderLike {
   waitUntil(promise: Promise<unknown>): void
 }
 
+const VERCEL = Symbol.for('@vercel/request-context')
+const NEXT = Symbol.for('@next/request-context')
+
 /** The one on the request (srvx) or on an argument of the host (`ctx`, `event`, Netlify's `context`). */
 export function extenderOfCall({ request, platform }: Call): ExtenderLike | undefined {
-  if (isExtender(request)) return request
-  return platform.find(isExtender)
+  return isExtender(request) ? request : platform.find(isExtender)
 }
 
 /** The one that a host keeps for the request that is being handled: Vercel, Next, Netlify, Supabase. */
 export function extenderOfHost(): ExtenderLike | undefined {
   const host = globalThis as { [key: PropertyKey]: any }
-  for (const key of [Symbol.for('@vercel/request-context'), Symbol.for('@next/request-context')]) {
-    const context = host[key]?.get?.()
-    if (isExtender(context)) return context
-  }
-  return [host['Netlify']?.context, host['EdgeRuntime']].find(isExtender)
+  return [host[VERCEL]?.get?.(), host[NEXT]?.get?.(), host['Netlify']?.context, host['EdgeRuntime']].find(isExtender)
 }
 
 function isExtender(value: unknown): value is ExtenderLike {

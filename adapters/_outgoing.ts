@@ -24,11 +24,15 @@ interface SocketLike {
 /** Finds it in `env.outgoing` (@hono/node-server), in `res` beside or among the arguments, or in srvx's request. */
 export function outgoingOf({ request, platform }: Call): OutgoingLike | undefined {
   for (const argument of platform) {
-    for (const candidate of [argument?.outgoing, argument?.res, argument]) {
-      if (typeof candidate === 'object' && candidate !== null && 'writableFinished' in candidate) return candidate
-    }
+    if (isOutgoing(argument?.outgoing)) return argument.outgoing
+    if (isOutgoing(argument?.res)) return argument.res
+    if (isOutgoing(argument)) return argument
   }
   return (request as { runtime?: { node?: { res?: OutgoingLike } } } | undefined)?.runtime?.node?.res
+}
+
+function isOutgoing(value: unknown): value is OutgoingLike {
+  return typeof value === 'object' && value !== null && 'writableFinished' in value
 }
 
 const queues = new WeakMap<SocketLike, Set<() => void>>()

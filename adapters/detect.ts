@@ -8,10 +8,18 @@
  */
 import type { Adapter, Call } from '../src/adapter.ts'
 import { afterReturn } from './_body.ts'
-import { afterCompleted, infoOf } from './_completed.ts'
+import { afterCompleted, infoOf, type ServeHandlerInfoLike } from './_completed.ts'
 import { extenderOfCall, extenderOfHost } from './_extender.ts'
-import { afterOutgoing, outgoingOf } from './_outgoing.ts'
+import { afterOutgoing, type OutgoingLike, outgoingOf } from './_outgoing.ts'
 
+const node: Adapter = {
+  name: 'node',
+  afterResponse: (start, call) => afterOutgoing(start, outgoingOf(call) as OutgoingLike),
+}
+const deno: Adapter = {
+  name: 'deno',
+  afterResponse: (start, call) => afterCompleted(start, infoOf(call) as ServeHandlerInfoLike),
+}
 const detached: Adapter = { name: 'detached', afterResponse: afterReturn }
 
 /**
@@ -33,11 +41,7 @@ export function detect(call: Call): Adapter {
 }
 
 function whoTells(call: Call): Adapter {
-  const outgoing = outgoingOf(call)
-  if (outgoing) return { name: 'node', afterResponse: (start) => afterOutgoing(start, outgoing) }
-  const info = infoOf(call)
-  if (info) return { name: 'deno', afterResponse: (start) => afterCompleted(start, info) }
-  return detached
+  return outgoingOf(call) ? node : infoOf(call) ? deno : detached
 }
 
 let asked = false
@@ -47,5 +51,5 @@ function warnWhereFrozen(): void {
   asked = true
   const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } }
   if (!process?.env?.['AWS_LAMBDA_FUNCTION_NAME']) return
-  console.warn('background-tasks: AWS Lambda freezes after the response and offers no waitUntil: tasks may not run')
+  console.warn('background-tasks: AWS Lambda freezes after the response: tasks may not run')
 }

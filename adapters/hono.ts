@@ -26,8 +26,7 @@ export interface BackgroundTasksVariables {
  * import { backgroundTasks } from 'background-tasks/hono'
  * import { Hono } from 'hono'
  *
- * const app = new Hono()
- * app.use(backgroundTasks())
+ * const app = new Hono().use(backgroundTasks())
  * app.post('/signup', (c) => {
  *   c.var.tasks.add(console.log, 'welcome')
  *   return c.json({ ok: true })

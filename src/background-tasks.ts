@@ -26,7 +26,8 @@ export let isOver: (tasks: BackgroundTasks) => boolean
 export class BackgroundTasks {
   readonly #scope: Scope
   readonly #opened: OpenOptions
-  #adapter: Adapter | undefined
+  #madeCall: Call | undefined
+  #foundAdapter: Adapter | undefined
   #run: Run | undefined
   /** Set when the handler has returned or thrown. */
   #outcome: Outcome | undefined
@@ -84,20 +85,22 @@ export class BackgroundTasks {
     for (const entry of run?.entries('pending') ?? []) run?.end(entry, 'discarded', { reason })
   }
 
-  #call(): Call {
+  /** What the adapter is asked with; its `tasks` makes it too dear for a request without tasks. */
+  get #call(): Call {
     const { request, platform = [] } = this.#opened
-    const call: Call = { request, platform, tasks: this, start: this.#scope.options.start }
-    this.#adapter ??= this.#scope.options.adapter ?? this.#scope.detect(call)
-    return call
+    return (this.#madeCall ??= { request, platform, tasks: this, start: this.#scope.options.start })
+  }
+
+  get #adapter(): Adapter {
+    return (this.#foundAdapter ??= this.#scope.options.adapter ?? this.#scope.detect(this.#call))
   }
 
   /** A fresh run: at the first `add`, and at the first after the list became empty. */
   #begin(): Run {
-    const call = this.#call()
     const run: Run = new Run(this.#scope, () => {
       if (this.#run === run) this.#run = undefined
     })
-    this.#adapter?.keepAlive?.(run.work(), call)
+    this.#adapter.keepAlive?.(run.work(), this.#call)
     this.#run = run
     this.#scope.runs.add(run)
     if (this.#outcome && !this.#awaitingStart) this.#awaitStart(undefined)
@@ -123,28 +126,35 @@ export class BackgroundTasks {
 
   /** Asks the adapter to say when the response has left. Gives what the handler's caller has to get. */
   #awaitStart(response: unknown): unknown {
-    const call = this.#call()
     let started = false
     const start = (delivery: Delivery): void => {
-      if (started) return
+      if (!started) this.#start(delivery)
       started = true
-      this.#awaitingStart = false
-      this.#outcome = { delivery, ...(this.#outcome as Outcome) }
-      this.#decide()
-      this.#run?.open(this.#outcome.delivery)
-    }
-    const failed = (error: unknown): unknown => {
-      print(`adapter '${this.#adapter?.name}' failed`, error)
-      afterMacrotask(() => start('returned'))
-      return response
     }
     this.#awaitingStart = true
     try {
-      const answer = this.#adapter?.afterResponse(start, call, isResponse(response) ? response : undefined)
-      return isPromise(answer) ? answer.then((later) => later ?? response, failed) : (answer ?? response)
+      const answer = this.#adapter.afterResponse(start, this.#call, isResponse(response) ? response : undefined)
+      if (!isPromise(answer)) return answer ?? response
+      return answer.then(
+        (later) => later ?? response,
+        (error) => this.#startAnyway(start, error, response),
+      )
     } catch (error) {
-      return failed(error)
+      return this.#startAnyway(start, error, response)
     }
+  }
+
+  #startAnyway(start: (delivery: Delivery) => void, error: unknown, response: unknown): unknown {
+    print(`adapter '${this.#adapter.name}' failed`, error)
+    afterMacrotask(() => start('returned'))
+    return response
+  }
+
+  #start(delivery: Delivery): void {
+    this.#awaitingStart = false
+    this.#outcome = { delivery, ...(this.#outcome as Outcome) }
+    this.#decide()
+    this.#run?.open(this.#outcome.delivery)
   }
 
   static {

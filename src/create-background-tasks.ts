@@ -9,6 +9,7 @@ import { listOf, setListOf } from './list-of-request.ts'
 import type { TaskEnd, TaskInfo } from './observer.ts'
 import { type BackgroundTasksOptions, refuse, type Settings, settingsOf } from './options.ts'
 import type { Run } from './run-list.ts'
+import { isInTaskOf } from './run-task.ts'
 
 /** How long a drain waits. */
 export interface DrainOptions {
@@ -38,7 +39,8 @@ export interface Drainable {
    *
    * @returns what ended meanwhile
    * @throws {TypeError} an option is not what it must be
-   * @throws {Error} called from inside one of its own tasks, where it would wait for itself (told on Node 24 and newer, Deno, Bun)
+   * @throws {Error} called from inside one of its own tasks, where it would wait for itself (once it has awaited, told on
+   * Node 24 and newer, Deno and Bun, of an `async` function)
    */
   drain(options?: DrainOptions): Promise<DrainReport>
 }
@@ -77,15 +79,8 @@ export interface BackgroundTasksScope<P extends unknown[] = any[]> extends Drain
   open(options?: OpenOptions<P>): OpenList
 }
 
-interface AsyncLocalStorageLike {
-  getStore(): unknown
-  run<A extends unknown[], R>(store: unknown, fn: (...args: A) => R, ...args: A): R
-}
-
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 const passThrough = <T>(response: T): T => response
-let currentScope: AsyncLocalStorageLike | null | undefined
-
 /** What all lists of one wrapper share. */
 export class Scope implements BackgroundTasksScope {
   readonly options: Settings
@@ -110,16 +105,11 @@ export class Scope implements BackgroundTasksScope {
     return { tasks, settle: (response, ending) => settle(tasks, response, ending) as typeof response }
   }
 
-  /** Calls a part of a task, so that a `drain` inside it can be told from one outside. */
-  inTask<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): R {
-    if (currentScope === undefined) currentScope = asyncLocalStorage()
-    return currentScope ? currentScope.run(this, fn, ...args) : fn(...args)
-  }
-
   /** Counts the end of a task. */
-  count(end: TaskEnd, { id }: TaskInfo, name: string): void {
+  count(end: TaskEnd, entry: TaskInfo, name: string): void {
     for (const report of this.#reports) {
-      if (end === 'abandoned') report.abandoned.push({ id, name })
+      // An id is made when it is first asked for.
+      if (end === 'abandoned') report.abandoned.push({ id: entry.id, name })
       else report[end]++
     }
     if (--this.unsettled === 0) this.#wake()
@@ -133,10 +123,8 @@ export class Scope implements BackgroundTasksScope {
     if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
       refuse('timeoutMs', 'a number of milliseconds, 0 or more', timeoutMs, 'drain')
     }
-    if (currentScope?.getStore() === this) {
-      throw new Error(
-        'Cannot drain inside a task of the same list, as it would wait for itself: drain outside of tasks',
-      )
+    if (isInTaskOf(this)) {
+      throw new Error('Cannot drain inside a task, as it would wait for itself: drain outside')
     }
     const report: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
     let over = false
@@ -170,12 +158,4 @@ function after(ms: number, fire: () => void): () => void {
   }
   if (ms < Infinity) arm(ms)
   return () => clearTimeout(timer)
-}
-
-function asyncLocalStorage(): AsyncLocalStorageLike | null {
-  const { process } = globalThis as { process?: any }
-  // Before Node 24 its first use makes every await of the whole process about three times as slow.
-  if (!(Number.parseInt(process?.versions?.node ?? '0', 10) >= 24)) return null
-  const hooks = process.getBuiltinModule?.('node:async_hooks')
-  return hooks ? new hooks.AsyncLocalStorage() : null
 }

@@ -145,7 +145,7 @@ export class Run {
     if (entry.ended) return
     if (this.#stopped) return this.end(entry, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
     this.#active++
-    const running = this.scope.inTask(runTask, entry, this)
+    const running = runTask(entry, this)
     if (this.#active < this.scope.options.concurrency) return
     // With one at a time the task itself is what to wait for.
     return this.scope.options.concurrency === 1 ? running : new Promise((resolve) => (this.#slotFree = resolve))

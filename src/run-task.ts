@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Scope } from './create-background-tasks.ts'
 import type { TaskInfo } from './observer.ts'
 import type { Run } from './run-list.ts'
 
@@ -11,12 +12,12 @@ export class Entry implements TaskInfo {
   /** Gone, with the arguments, once the task has ended. */
   work: ((...args: any[]) => unknown) | undefined
   args: unknown[] | undefined
-  next: Entry | undefined = undefined
+  next: Entry | undefined
   attempt = 0
   ended = false
   /** As `performance.now()`; set only where somebody observes. */
-  startedAt: number | undefined = undefined
-  #id: string | undefined = undefined
+  startedAt: number | undefined
+  #id: string | undefined
 
   constructor(work: (...args: any[]) => unknown, args: unknown[]) {
     this.work = work
@@ -32,14 +33,39 @@ export class Entry implements TaskInfo {
   }
 }
 
-/** Calls the task. Gives a promise, which never rejects, only where there is something to wait for. */
+interface AsyncLocalStorageLike {
+  getStore(): unknown
+  run<A extends unknown[], R>(store: unknown, fn: (...args: A) => R, ...args: A): R
+}
+
+/** The scope whose task is running: right now, and in the async context of that task. */
+let scopeNow: Scope | undefined
+let asyncScope: AsyncLocalStorageLike | null | undefined
+
+/** Whether the caller is a task of this scope, as far as the host can tell. */
+export function isInTaskOf(scope: Scope): boolean {
+  return scopeNow === scope || asyncScope?.getStore() === scope
+}
+
+/** Runs the task. Gives a promise, which never rejects, only where there is something to wait for. */
 export function runTask(entry: Entry, run: Run): void | Promise<void> {
-  const { work, args = [] } = entry
+  const outer = scopeNow
+  scopeNow = run.scope
+  // An async context costs a microsecond, and who never awaits has no need of one.
+  const isAsync = (entry.work as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'AsyncFunction'
+  if (isAsync && asyncScope === undefined) asyncScope = asyncLocalStorage()
+  const running = isAsync && asyncScope ? asyncScope.run(scopeNow, attempt, entry, run) : attempt(entry, run)
+  scopeNow = outer
+  return running
+}
+
+function attempt(entry: Entry, run: Run): void | Promise<void> {
+  const { work, args } = entry as { work: (...args: unknown[]) => unknown; args: unknown[] }
   entry.attempt = 1
   if (run.scope.options.observer) entry.startedAt = performance.now()
   run.tell(entry, 'started')
   try {
-    const result = work?.(...args)
+    const result = work(...args)
     // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`.
     if ((typeof result === 'object' && result !== null) || typeof result === 'function') {
       return Promise.resolve(result).then(
@@ -51,4 +77,11 @@ export function runTask(entry: Entry, run: Run): void | Promise<void> {
     return run.end(entry, 'failed', { error })
   }
   run.end(entry, 'succeeded')
+}
+
+function asyncLocalStorage(): AsyncLocalStorageLike | null {
+  const { process } = globalThis as { process?: any }
+  // Before Node 24 its first use makes every await of the whole process about three times as slow.
+  const hooks = Number.parseInt(process?.versions?.node, 10) >= 24 && process.getBuiltinModule?.('node:async_hooks')
+  return hooks ? new hooks.AsyncLocalStorage() : null
 }
