@@ -15,7 +15,7 @@ export function afterReturn(
   call: Call,
   response: Response | undefined,
 ): Response | undefined {
-  const over: Over = (delivery) => afterMacrotask(() => start(delivery))
+  const over: Over = (delivery) => afterMacrotask(start, delivery)
   const body = response && isTracked(call, response) ? response.body : undefined
   if (!response || !body || body.locked || response.bodyUsed) return void over('returned')
   // The Response itself is the init, as some hosts keep more in it than a script can read (content encoding, webSocket).

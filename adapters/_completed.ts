@@ -23,6 +23,6 @@ function isInfo(value: unknown): value is ServeHandlerInfoLike {
 
 /** The `afterResponse` of Deno. One more hop, as `completed` settles before the bytes are out. */
 export function afterCompleted(start: (delivery: Delivery) => void, { completed }: ServeHandlerInfoLike): void {
-  const settled = (): void => afterMacrotask(() => start('flushed'))
+  const settled = (): void => afterMacrotask(start, 'flushed')
   completed.then(settled, settled)
 }

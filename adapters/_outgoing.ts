@@ -14,7 +14,7 @@ export interface OutgoingLike {
   readonly req?: { readonly socket?: SocketLike | null } | undefined
   /** Of HTTP/2. */
   readonly stream?: { readonly destroyed?: boolean; readonly rstCode?: number } | undefined
-  once?(event: string, listener: () => void): unknown
+  on?(event: string, listener: () => void): unknown
 }
 
 interface SocketLike {
@@ -40,14 +40,14 @@ const queues = new WeakMap<SocketLike, Set<() => void>>()
 /** The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. */
 export function afterOutgoing(start: (delivery: Delivery) => void, outgoing: OutgoingLike): void {
   // The hop lets the end of a `Connection: close` socket go out before a task that burns CPU.
-  whenLeft(outgoing, (delivery) => afterMacrotask(() => start(delivery)))
+  whenLeft(outgoing, (delivery) => afterMacrotask(start, delivery))
 }
 
 /** Calls `left` once, when the response has been flushed or its client has gone. Still in the turn of Node's event. */
 export function whenLeft(outgoing: OutgoingLike, left: (delivery: Delivery) => void): void {
   // What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only.
   const isOver = outgoing.closed || outgoing.destroyed || outgoing.stream?.destroyed
-  if (isOver || typeof outgoing.once !== 'function') {
+  if (isOver || typeof outgoing.on !== 'function') {
     left(deliveryOf(outgoing))
     return
   }
@@ -61,7 +61,8 @@ export function whenLeft(outgoing: OutgoingLike, left: (delivery: Delivery) => v
     left(deliveryOf(outgoing))
   }
   queue?.add(close)
-  outgoing.once('close', close)
+  // Not `once`, which would wrap it: `over` says the same.
+  outgoing.on('close', close)
 }
 
 /** The waiting responses of a socket, which share one listener: an eleventh would print a warning. */

@@ -82,17 +82,21 @@ export interface Adapter<P extends unknown[] = any[]> {
   ): Response | void | Promise<Response | void>
 }
 
+const isDeno = 'Deno' in globalThis
 // Taken once: a test's fake timers must not stop the tasks of the code under test.
 const { setImmediate, setTimeout } = globalThis as unknown as {
-  setImmediate?: (run: () => void) => unknown
-  setTimeout: (run: () => void, ms: number) => unknown
+  setImmediate?: <T>(run: (value: T) => void, value: T) => unknown
+  setTimeout: <T>(run: (value: T) => void, ms: number, value: T) => unknown
 }
 
 /**
- * Runs `run` in a new macrotask: the event loop gets its turn first, so that bytes already written leave.
+ * Runs `run(value)` in a new macrotask: the event loop gets its turn first, so that bytes already written leave.
  *
  * @param run what to run
+ * @param value what to call it with, which saves a closure
  */
-export const afterMacrotask: (run: () => void) => void =
+export function afterMacrotask<T>(run: (value: T) => void, value: T): void {
   // Deno's setImmediate lets no socket have its turn.
-  setImmediate && !('Deno' in globalThis) ? (run) => void setImmediate(run) : (run) => void setTimeout(run, 0)
+  if (setImmediate && !isDeno) setImmediate(run, value)
+  else setTimeout(run, 0, value)
+}

@@ -19,6 +19,8 @@ export interface PendingTask extends TaskInfo {
 
 /** Ends the handler's part of a list; kept off the class, which is what users see. */
 export let settle: (tasks: BackgroundTasks, response: unknown, ending: Ending | undefined) => unknown
+/** Tells a list that a run of it is over. */
+export let leave: (tasks: BackgroundTasks, run: Run) => void
 /** Whether a list has nothing more to do, so that the same Request may have a new one. */
 export let isOver: (tasks: BackgroundTasks) => boolean
 
@@ -97,9 +99,7 @@ export class BackgroundTasks {
 
   /** A fresh run: at the first `add`, and at the first after the list became empty. */
   #begin(): Run {
-    const run: Run = new Run(this.#scope, () => {
-      if (this.#run === run) this.#run = undefined
-    })
+    const run = new Run(this.#scope, this)
     this.#adapter.keepAlive?.(run.work(), this.#call)
     this.#run = run
     this.#scope.runs.add(run)
@@ -110,7 +110,8 @@ export class BackgroundTasks {
   #settle(response: unknown, ending: Ending | undefined): unknown {
     if (this.#outcome) return response
     const status = ending?.status ?? (isResponse(response) ? response.status : undefined)
-    this.#outcome = { status, threw: ending !== undefined && 'error' in ending, error: ending?.error }
+    const threw = ending !== undefined && 'error' in ending
+    this.#outcome = { status, threw, error: ending?.error, delivery: undefined }
     const { runOn, start } = this.#scope.options
     if (typeof runOn === 'string') this.#decide()
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
@@ -146,19 +147,23 @@ export class BackgroundTasks {
 
   #startAnyway(start: (delivery: Delivery) => void, error: unknown, response: unknown): unknown {
     print(`adapter '${this.#adapter.name}' failed`, error)
-    afterMacrotask(() => start('returned'))
+    afterMacrotask(start, 'returned')
     return response
   }
 
   #start(delivery: Delivery): void {
     this.#awaitingStart = false
-    this.#outcome = { delivery, ...(this.#outcome as Outcome) }
+    const outcome = this.#outcome as { delivery: Delivery | undefined }
+    outcome.delivery ??= delivery
     this.#decide()
-    this.#run?.open(this.#outcome.delivery)
+    this.#run?.open(outcome.delivery)
   }
 
   static {
     settle = (tasks, response, ending) => tasks.#settle(response, ending)
+    leave = (tasks, run) => {
+      if (tasks.#run === run) tasks.#run = undefined
+    }
     isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && !tasks.#awaitingStart
   }
 }

@@ -140,7 +140,7 @@ export class Scope implements BackgroundTasksScope {
     // A loop, as whoever awaited the last task may add another.
     while (this.unsettled > 0 && !over) {
       await new Promise<void>((wake) => this.#idle.push(wake))
-      await new Promise<void>(afterMacrotask)
+      await new Promise((resolve) => afterMacrotask(resolve, undefined))
     }
     disarm()
     signal?.removeEventListener('abort', abandon)

@@ -4,6 +4,7 @@
  * @module
  */
 import { afterMacrotask, type Delivery } from './adapter.ts'
+import { type BackgroundTasks, leave } from './background-tasks.ts'
 import type { Scope } from './create-background-tasks.ts'
 import { guarded } from './errors.ts'
 import type { TaskEnd, TaskEvent } from './observer.ts'
@@ -21,10 +22,10 @@ export class Run {
   readonly scope: Scope
   /** Tasks added and not yet ended. */
   size = 0
-  readonly #onLeave: () => void
+  readonly #tasks: BackgroundTasks
   #release: (() => void) | undefined
-  #openGate!: () => void
-  #chain: Promise<void>
+  #openGate!: (run: Run) => void
+  #chain: Promise<Run>
   #delivery: Delivery | undefined
   /** The first task that has not ended, the next to start, and the last. */
   #first: Entry | undefined
@@ -36,9 +37,9 @@ export class Run {
   #burstStart = 0
   #stopped = false
 
-  constructor(scope: Scope, onLeave: () => void) {
+  constructor(scope: Scope, tasks: BackgroundTasks) {
     this.scope = scope
-    this.#onLeave = onLeave
+    this.#tasks = tasks
     this.#chain = new Promise((resolve) => {
       this.#openGate = resolve
     })
@@ -47,7 +48,7 @@ export class Run {
   /** Settles one turn after the list is empty, so that whoever awaited the last task may still add another. */
   work(): Promise<void> {
     return new Promise((resolve) => {
-      this.#release = () => afterMacrotask(resolve)
+      this.#release = () => afterMacrotask(resolve, undefined)
     })
   }
 
@@ -59,13 +60,13 @@ export class Run {
     this.size++
     this.scope.unsettled++
     this.tell(entry, 'added')
-    this.#chain = this.#chain.then(this.#step)
+    this.#chain = this.#chain.then(nextStep)
   }
 
   /** Lets the tasks start. */
   open(delivery: Delivery | undefined): void {
     this.#delivery = delivery
-    this.#openGate()
+    this.#openGate(this)
   }
 
   /** The tasks that have not ended, or not even started, in order of adding. */
@@ -112,7 +113,7 @@ export class Run {
 
   #leave(): void {
     this.scope.runs.delete(this)
-    this.#onLeave()
+    leave(this.#tasks, this)
   }
 
   /** Tells the observer, where there is one. */
@@ -133,21 +134,28 @@ export class Run {
   }
 
   /** The reaction of one entry. What it returns, the next one waits for. */
-  readonly #step = (): void | Promise<void> => {
+  step(): Run | Promise<Run> {
     const now = performance.now()
     if (this.#burstTasks++ === 0) this.#burstStart = now
     else if (this.#burstTasks > BURST_TASKS || now - this.#burstStart >= BURST_MS) {
       this.#burstTasks = 0
-      return new Promise<void>(afterMacrotask).then(this.#step)
+      return new Promise<Run>((resolve) => afterMacrotask(resolve, this)).then(nextStep)
     }
     const entry = this.#next as Entry
     this.#next = entry.next
-    if (entry.ended) return
-    if (this.#stopped) return this.end(entry, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
+    if (entry.ended) return this
+    if (this.#stopped) {
+      this.end(entry, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
+      return this
+    }
     this.#active++
-    const running = runTask(entry, this)
-    if (this.#active < this.scope.options.concurrency) return
-    // With one at a time the task itself is what to wait for.
-    return this.scope.options.concurrency === 1 ? running : new Promise((resolve) => (this.#slotFree = resolve))
+    runTask(entry, this)
+    if (this.#active < this.scope.options.concurrency) return this
+    return new Promise((resolve) => {
+      this.#slotFree = () => resolve(this)
+    })
   }
 }
+
+// Shared by all runs: a closure for each is what a request with one task leaves to the collector.
+const nextStep = (run: Run): Run | Promise<Run> => run.step()

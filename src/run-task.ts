@@ -47,36 +47,36 @@ export function isInTaskOf(scope: Scope): boolean {
   return scopeNow === scope || asyncScope?.getStore() === scope
 }
 
-/** Runs the task. Gives a promise, which never rejects, only where there is something to wait for. */
-export function runTask(entry: Entry, run: Run): void | Promise<void> {
+/** Runs the task; its end is told to the run. */
+export function runTask(entry: Entry, run: Run): void {
   const outer = scopeNow
   scopeNow = run.scope
   // An async context costs a microsecond, and who never awaits has no need of one.
   const isAsync = (entry.work as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'AsyncFunction'
   if (isAsync && asyncScope === undefined) asyncScope = asyncLocalStorage()
-  const running = isAsync && asyncScope ? asyncScope.run(scopeNow, attempt, entry, run) : attempt(entry, run)
+  if (isAsync && asyncScope) asyncScope.run(scopeNow, attempt, entry, run)
+  else attempt(entry, run)
   scopeNow = outer
-  return running
 }
 
-function attempt(entry: Entry, run: Run): void | Promise<void> {
+function attempt(entry: Entry, run: Run): void {
   const { work, args } = entry as { work: (...args: unknown[]) => unknown; args: unknown[] }
   entry.attempt = 1
   if (run.scope.options.observer) entry.startedAt = performance.now()
   run.tell(entry, 'started')
   try {
     const result = work(...args)
+    if ((typeof result !== 'object' || result === null) && typeof result !== 'function') run.end(entry, 'succeeded')
     // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`.
-    if ((typeof result === 'object' && result !== null) || typeof result === 'function') {
-      return Promise.resolve(result).then(
+    else {
+      Promise.resolve(result).then(
         () => run.end(entry, 'succeeded'),
         (error) => run.end(entry, 'failed', { error }),
       )
     }
   } catch (error) {
-    return run.end(entry, 'failed', { error })
+    run.end(entry, 'failed', { error })
   }
-  run.end(entry, 'succeeded')
 }
 
 function asyncLocalStorage(): AsyncLocalStorageLike | null {
