@@ -5,11 +5,12 @@
  */
 import { type Adapter, afterMacrotask, type Call, type Delivery, type Outcome } from './adapter.ts'
 import type { Ending, OpenOptions, Scope } from './create-background-tasks.ts'
-import { isPromise, print, show, TooManyTasksError } from './errors.ts'
+import { print, TooManyTasksError } from './errors.ts'
 import type { TaskInfo } from './observer.ts'
 import { judge } from './options.ts'
 import { Run } from './run-list.ts'
 import { Entry } from './run-task.ts'
+import { isPromise, isResponse, show } from './values.ts'
 
 /** A task that has not started. */
 export interface PendingTask extends TaskInfo {
@@ -67,24 +68,20 @@ export class BackgroundTasks {
       const hint = isPromise(fn) ? '. It runs already: pass the function and its arguments, not the promise' : ''
       throw new TypeError(`Cannot add the task as it must be a function: current value is ${show(fn)}${hint}`)
     }
+    const entry = new Entry(fn as (...args: unknown[]) => unknown, args)
     const { maxPending } = this.#scope.options
     if (this.#scope.unsettled >= maxPending) {
       throw new TooManyTasksError(
-        `Cannot add the task '${fn.name || 'anonymous'}' as ${maxPending} tasks are unsettled (maxPending): answer 503`,
+        `Cannot add the task '${entry.name}' as ${maxPending} tasks are unsettled (maxPending): answer 503`,
       )
     }
     const run = this.#run ?? this.#begin()
-    run.push(new Entry(fn as (...args: unknown[]) => unknown, args))
+    run.push(entry)
   }
 
   /** Discards what has not started. Each task is reported as `discarded`. */
   clear(): void {
-    this.#discard('cleared')
-  }
-
-  #discard(reason: string): void {
-    const run = this.#run
-    for (const entry of run?.entries('pending') ?? []) run?.end(entry, 'discarded', { reason })
+    this.#run?.discard('cleared')
   }
 
   /** What the adapter is asked with; its `tasks` makes it too dear for a request without tasks. */
@@ -122,7 +119,7 @@ export class BackgroundTasks {
   #decide(): void {
     const outcome = this.#outcome as Outcome
     this.#verdict ??= judge(this.#scope.options.runOn, outcome)
-    if (!this.#verdict) this.#discard(outcome.threw ? 'the handler threw' : 'runOn said no')
+    if (!this.#verdict) this.#run?.discard(outcome.threw ? 'the handler threw' : 'runOn said no')
   }
 
   /** Asks the adapter to say when the response has left. Gives what the handler's caller has to get. */
@@ -166,9 +163,4 @@ export class BackgroundTasks {
     }
     isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && !tasks.#awaitingStart
   }
-}
-
-// By its shape: a Response may come from another realm, or be a server's own light-weight class.
-function isResponse(value: unknown): value is Response {
-  return typeof value === 'object' && value !== null && 'headers' in value && 'status' in value
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isPromise } from './values.ts'
 
 /** Thrown by `add` when `maxPending` tasks are unsettled already. Answer with status 503. */
 export class TooManyTasksError extends Error {
@@ -23,15 +24,4 @@ export function guarded(what: string, call: () => unknown): void {
   } catch (error) {
     failed(error)
   }
-}
-
-/** Shows a value in a message, shortly and without ever throwing. */
-export function show(value: unknown): string {
-  if (typeof value === 'function') return `function ${value.name || 'anonymous'}`
-  if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value)
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value).slice(0, 80)
-}
-
-export function isPromise<T>(value: T | PromiseLike<T>): value is Promise<T> {
-  return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
 }

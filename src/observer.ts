@@ -4,6 +4,7 @@
  * @module
  */
 import type { Delivery } from './adapter.ts'
+import type { Entry } from './run-task.ts'
 
 /** Names a task. */
 export interface TaskInfo {
@@ -36,3 +37,21 @@ export interface TaskEvent {
 
 /** Sees every event. What it throws is printed and goes no further. */
 export type Observer = (event: TaskEvent) => void
+
+/** Made only where somebody observes. */
+export function eventOf(
+  { id, name, attempt, startedAt }: Entry,
+  delivery: Delivery | undefined,
+  type: TaskEvent['type'],
+  detail: Partial<TaskEvent> | undefined,
+): TaskEvent {
+  return {
+    type,
+    task: { id, name },
+    at: Date.now(),
+    ...(attempt && { attempt }),
+    ...(startedAt && type !== 'started' && { durationMs: performance.now() - startedAt }),
+    ...(delivery && { delivery }),
+    ...detail,
+  }
+}

@@ -4,8 +4,9 @@
  * @module
  */
 import type { Adapter, Outcome } from './adapter.ts'
-import { print, show } from './errors.ts'
+import { print } from './errors.ts'
 import type { Observer, TaskInfo } from './observer.ts'
+import { show } from './values.ts'
 
 /** Which outcomes let tasks run. */
 export type RunOn = 'response' | 'success' | 'always' | ((outcome: Outcome) => boolean)

@@ -7,7 +7,7 @@ import { afterMacrotask, type Delivery } from './adapter.ts'
 import { type BackgroundTasks, leave } from './background-tasks.ts'
 import type { Scope } from './create-background-tasks.ts'
 import { guarded } from './errors.ts'
-import type { TaskEnd, TaskEvent } from './observer.ts'
+import { eventOf, type TaskEnd, type TaskEvent } from './observer.ts'
 import { type Entry, runTask } from './run-task.ts'
 
 /** How long, and how many tasks, a chain may hold the event loop. The count is for hosts whose clock stands still. */
@@ -104,6 +104,11 @@ export class Run {
     scope.count(type, entry, name)
   }
 
+  /** Ends what has not started. */
+  discard(reason: string): void {
+    for (const entry of this.entries('pending')) this.end(entry, 'discarded', { reason })
+  }
+
   /** Ends all, at a deadline. What is added from now on starts a fresh run, as this one may hang in its task. */
   abandon(reason: string): void {
     const entries = this.entries('unsettled')
@@ -119,18 +124,7 @@ export class Run {
   /** Tells the observer, where there is one. */
   tell(entry: Entry, type: TaskEvent['type'], detail?: Partial<TaskEvent>): void {
     const { observer } = this.scope.options
-    if (!observer) return
-    const { id, name, attempt, startedAt } = entry
-    const event: TaskEvent = {
-      type,
-      task: { id, name },
-      at: Date.now(),
-      ...(attempt && { attempt }),
-      ...(startedAt && type !== 'started' && { durationMs: performance.now() - startedAt }),
-      ...(this.#delivery && { delivery: this.#delivery }),
-      ...detail,
-    }
-    guarded('observer failed', () => observer(event))
+    if (observer) guarded('observer failed', () => observer(eventOf(entry, this.#delivery, type, detail)))
   }
 
   /** The reaction of one entry. What it returns, the next one waits for. */

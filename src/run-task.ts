@@ -29,7 +29,9 @@ export class Entry implements TaskInfo {
   }
 
   get name(): string {
-    return this.work?.name || 'anonymous'
+    // Of a remote procedure (Workers RPC) every property is a function.
+    const name: unknown = this.work?.name
+    return (typeof name === 'string' && name) || 'anonymous'
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { BackgroundTasks } from './background-tasks.ts'
 import type { BackgroundTasksScope, Drainable } from './create-background-tasks.ts'
-import { isPromise } from './errors.ts'
+import { isPromise } from './values.ts'
 
 /** A handler that is given the list of its request. */
 export type HandlerWithTasks<P extends unknown[], R extends Request = Request> = (
