@@ -22,7 +22,7 @@ export class Run {
   readonly scope: Scope
   /** Tasks added and not yet ended. */
   size = 0
-  readonly #tasks: BackgroundTasks
+  #tasks: BackgroundTasks | undefined
   #release: (() => void) | undefined
   #openGate!: (run: Run) => void
   #chain: Promise<Run>
@@ -118,7 +118,9 @@ export class Run {
 
   #leave(): void {
     this.scope.runs.delete(this)
-    leave(this.#tasks, this)
+    if (this.#tasks) leave(this.#tasks, this)
+    // A task that hangs keeps its run for ever, which must not keep the request.
+    this.#tasks = undefined
   }
 
   /** Tells the observer, where there is one. */

@@ -1,8 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, test } from 'vitest'
 import { BackgroundTasks, TooManyTasksError } from '../src/index.ts'
-import { takePrinted } from './_printed.ts'
-import { deferred, endsOf, ok, turn, wrapped } from './_wrapped.ts'
+import { deferred, ok, turn, wrapped } from './_wrapped.ts'
 
 describe('add', () => {
   test('calls the function with its arguments, by reference, and with nothing else', async () => {
@@ -49,30 +48,6 @@ describe('add', () => {
     expect.assertions(1)
   })
 
-  test('awaits what the function returns, thenables too, before the next task', async () => {
-    const log: string[] = []
-    const { call, handler } = wrapped((tasks) => {
-      tasks.add(async () => {
-        await turn()
-        log.push('async')
-      })
-      tasks.add(() => ({
-        // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
-        then(done: () => void) {
-          setImmediate(() => {
-            log.push('thenable')
-            done()
-          })
-        },
-      }))
-      tasks.add(() => log.push('last'))
-      return ok()
-    })
-    await call()
-    await handler.drain()
-    expect(log).toEqual(['async', 'thenable', 'last'])
-  })
-
   test('from inside a task appends to the same list', async () => {
     const { call, handler, log } = wrapped((tasks) => {
       tasks.add(function first() {
@@ -117,6 +92,40 @@ describe('add', () => {
     expect(log()).toEqual(['added late', 'discarded late'])
   })
 
+  test('after a rule of runOn said no is discarded too, without asking it again', async () => {
+    let list!: BackgroundTasks
+    let asked = 0
+    const { call, handler, log } = wrapped(
+      (tasks) => {
+        list = tasks
+        tasks.add(function first() {})
+        return ok()
+      },
+      { runOn: () => asked++ > 0 },
+    )
+    await call()
+    await handler.drain()
+    list.add(function late() {})
+    await handler.drain()
+    expect(log()).toEqual(['added first', 'discarded first', 'added late', 'discarded late'])
+    expect(asked).toBe(1)
+  })
+
+  test('from inside a body producer, the first of that request, runs too', async () => {
+    const { call, handler, log } = wrapped((tasks) => {
+      const pull = (controller: ReadableStreamDefaultController): void => {
+        tasks.add(function produced() {})
+        controller.enqueue(new Uint8Array(1))
+        controller.close()
+      }
+      return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }))
+    })
+    const response = await call()
+    expect(log()).toEqual([])
+    expect((await response.arrayBuffer()).byteLength).toBe(1)
+    expect((await handler.drain()).succeeded).toBe(1)
+  })
+
   test('keeps the async context that was current at each call', async () => {
     const storage = new AsyncLocalStorage<string>()
     const seen: unknown[] = []
@@ -134,6 +143,18 @@ describe('add', () => {
     await storage.run('request', call)
     await handler.drain()
     expect(seen).toEqual(['first', 'second', 'request'])
+  })
+
+  test('keeps the async context of each task also in a list that gives the event loop back in between', async () => {
+    const storage = new AsyncLocalStorage<number>()
+    const seen: unknown[] = []
+    const { call, handler } = wrapped((tasks) => {
+      for (let i = 0; i < 200; i++) storage.run(i, () => tasks.add(() => seen.push(storage.getStore())))
+      return ok()
+    })
+    await call()
+    await handler.drain()
+    expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => i))
   })
 
   test('refuses more than maxPending over all requests, and welcomes them again later', async () => {
@@ -160,104 +181,6 @@ describe('add', () => {
   })
 })
 
-describe('isolation', () => {
-  test('a task that throws, or rejects with undefined, is reported once and the next one runs', async () => {
-    const failures: unknown[] = []
-    const { call, handler, events } = wrapped(
-      (tasks) => {
-        tasks.add(function throws() {
-          throw new Error('no')
-        })
-        tasks.add(function rejects() {
-          return Promise.reject(undefined)
-        })
-        tasks.add(function last() {})
-        return ok()
-      },
-      { onError: (error, { name, attempt }) => failures.push([String(error), name, attempt]) },
-    )
-    await call()
-    expect(await handler.drain()).toEqual({ succeeded: 1, failed: 2, discarded: 0, abandoned: [] })
-    expect(failures).toEqual([
-      ['Error: no', 'throws', 1],
-      ['undefined', 'rejects', 1],
-    ])
-    expect(endsOf(events).map(({ type }) => type)).toEqual(['failed', 'failed', 'succeeded'])
-  })
-
-  test('a thenable that settles twice, or throws from then, ends once', async () => {
-    const { call, handler } = wrapped((tasks) => {
-      tasks.add(() => ({
-        // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
-        then(done: () => void, fail: (error: unknown) => void) {
-          done()
-          done()
-          fail(new Error('late'))
-        },
-      }))
-      tasks.add(() => ({
-        // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
-        then() {
-          throw new Error('from then')
-        },
-      }))
-      tasks.add(() => ({
-        // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
-        get then() {
-          throw new Error('from the getter')
-        },
-      }))
-      return ok()
-    })
-    await call()
-    expect(await handler.drain()).toEqual({ succeeded: 1, failed: 2, discarded: 0, abandoned: [] })
-  })
-
-  test('without onError one line is printed, with name, id, attempt and error', async () => {
-    const { call, handler, events } = wrapped(
-      (tasks) => {
-        tasks.add(function sendMail() {
-          throw new Error('smtp')
-        })
-        return ok()
-      },
-      { onError: undefined },
-    )
-    await call()
-    await handler.drain()
-    expect(takePrinted()).toEqual([
-      `background-tasks: task 'sendMail' failed (id ${events[0]?.task.id}, attempt 1): Error: smtp`,
-    ])
-  })
-
-  test('an onError that throws or rejects, and an observer that throws, are printed and go no further', async () => {
-    const { call, handler } = wrapped(
-      (tasks) => {
-        tasks.add(() => {
-          throw new Error('task')
-        })
-        tasks.add(() => Promise.reject(new Error('task')))
-        return ok()
-      },
-      {
-        onError: (_error, { id }) => {
-          if (id < '8') throw new Error('onError')
-          return Promise.reject(new Error('onError'))
-        },
-        observer: () => {
-          throw new Error('observer')
-        },
-      },
-    )
-    await call()
-    expect((await handler.drain()).failed).toBe(2)
-    await turn()
-    const lines = takePrinted()
-    expect(lines.filter((line) => line === 'background-tasks: onError failed: Error: onError').length).toBe(2)
-    expect(lines.filter((line) => line === 'background-tasks: observer failed: Error: observer').length).toBe(6)
-  })
-})
-
 describe('size, pending and clear', () => {
   test('size counts what was added and has not ended', async () => {
     const gate = deferred()
@@ -279,8 +202,11 @@ describe('size, pending and clear', () => {
   })
 
   test('pending shows what has not started, and changing it changes nothing', async () => {
-    const { call, handler, log } = wrapped((tasks) => {
-      tasks.add(function first(_to: string) {}, 'ada')
+    const called: string[] = []
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(function first(...args: string[]) {
+        called.push(...args)
+      }, 'ada')
       tasks.add(() => {})
       const pending = tasks.pending as unknown as { args: unknown[] }[]
       expect(tasks.pending.map(({ name, args }) => [name, args])).toEqual([
@@ -294,7 +220,7 @@ describe('size, pending and clear', () => {
     })
     await call()
     expect((await handler.drain()).succeeded).toBe(2)
-    expect(log()[0]).toBe('added first')
+    expect(called).toEqual(['ada'])
   })
 
   test('clear discards what has not started, reported; what is running goes on; later adds run', async () => {
@@ -342,121 +268,6 @@ describe('size, pending and clear', () => {
   })
 })
 
-describe('runOn', () => {
-  const outcomes = {
-    'a 200': () => ok(),
-    'a 404': () => new Response(null, { status: 404 }),
-    'a throw': () => {
-      throw new Error('no')
-    },
-  }
-
-  test.each([
-    ['response', 'a 200', 'succeeded'],
-    ['response', 'a 404', 'succeeded'],
-    ['response', 'a throw', 'discarded'],
-    ['success', 'a 200', 'succeeded'],
-    ['success', 'a 404', 'discarded'],
-    ['success', 'a throw', 'discarded'],
-    ['always', 'a 200', 'succeeded'],
-    ['always', 'a 404', 'succeeded'],
-    ['always', 'a throw', 'succeeded'],
-  ] as const)("'%s' after %s: the task has %s", async (runOn, outcome, end) => {
-    const { call, handler, events } = wrapped(
-      (tasks) => {
-        tasks.add(() => {})
-        return outcomes[outcome]()
-      },
-      { runOn },
-    )
-    try {
-      await call()
-    } catch {}
-    await handler.drain()
-    expect(endsOf(events).map(({ type }) => type)).toEqual([end])
-  })
-
-  test('a function is asked once, when the list starts, and knows status and delivery', async () => {
-    const asked: unknown[] = []
-    const { call, handler, events } = wrapped(
-      (tasks) => {
-        tasks.add(() => {})
-        tasks.add(() => {})
-        return new Response(null, { status: 202 })
-      },
-      {
-        runOn: (outcome) => {
-          asked.push(outcome)
-          return false
-        },
-      },
-    )
-    await call()
-    expect(asked).toEqual([])
-    await handler.drain()
-    expect(asked).toEqual([{ status: 202, threw: false, error: undefined, delivery: 'returned' }])
-    expect(endsOf(events).map(({ type, reason }) => [type, reason])).toEqual([
-      ['discarded', 'runOn said no'],
-      ['discarded', 'runOn said no'],
-    ])
-  })
-
-  test('a function is told what the handler threw', async () => {
-    const error = new Error('no')
-    const { call, handler, log } = wrapped(
-      (tasks) => {
-        tasks.add(function task() {})
-        throw error
-      },
-      { runOn: (outcome) => outcome.threw && outcome.error === error },
-    )
-    expect(() => call()).toThrow(error)
-    await handler.drain()
-    expect(log().at(-1)).toBe('succeeded task')
-  })
-
-  test('a function that throws is printed and counts as false', async () => {
-    const { call, handler, log } = wrapped(
-      (tasks) => {
-        tasks.add(function task() {})
-        return ok()
-      },
-      {
-        runOn: () => {
-          throw new Error('rule')
-        },
-      },
-    )
-    await call()
-    await handler.drain()
-    expect(log().at(-1)).toBe('discarded task')
-    expect(takePrinted()).toEqual(['background-tasks: runOn failed, the tasks are discarded: Error: rule'])
-  })
-})
-
-test('an observer sees each step of a task, with id, attempt, duration, error and delivery', async () => {
-  const { call, handler, events } = wrapped((tasks) => {
-    tasks.add(async function slow() {
-      await turn()
-    })
-    tasks.add(function fails() {
-      throw new Error('no')
-    })
-    return ok()
-  })
-  const before = Date.now()
-  await call()
-  await handler.drain()
-  const [added, , started, succeeded, , failed] = events
-  expect(events.map(({ type }) => type)).toEqual(['added', 'added', 'started', 'succeeded', 'started', 'failed'])
-  expect(added).toEqual({ type: 'added', task: { id: expect.any(String), name: 'slow' }, at: expect.any(Number) })
-  expect(added?.at).toBeGreaterThanOrEqual(before)
-  expect(started).toEqual({ ...added, type: 'started', at: expect.any(Number), attempt: 1, delivery: 'returned' })
-  expect(succeeded?.task.id).toBe(added?.task.id)
-  expect(succeeded?.durationMs).toBeGreaterThan(0)
-  expect(failed?.error).toEqual(new Error('no'))
-})
-
 test('keepAlive is called once for each run of a list, synchronously at its first add, and work never rejects', async () => {
   const works: Promise<void>[] = []
   let list!: BackgroundTasks
@@ -482,4 +293,33 @@ test('keepAlive is called once for each run of a list, synchronously at its firs
   list.add(() => {})
   expect(works.length).toBe(2)
   await works[1]
+})
+
+test('the host is held for one more turn, in which whoever awaited the last task may add another', async () => {
+  const log: string[] = []
+  const last = deferred()
+  const adapter = {
+    name: 'holding',
+    keepAlive: (work: Promise<void>) => {
+      log.push('held')
+      work.then(() => log.push('let go'))
+    },
+    afterResponse: (start: (delivery: 'returned') => void) => void setImmediate(() => start('returned')),
+  }
+  const { call, handler } = wrapped(
+    (tasks) => {
+      const awaiting = async (): Promise<void> => {
+        await last.promise
+        for (let i = 0; i < 10; i++) await undefined
+        tasks.add(() => {})
+      }
+      tasks.add(last.resolve)
+      awaiting()
+      return ok()
+    },
+    { adapter },
+  )
+  await call()
+  expect((await handler.drain()).succeeded).toBe(2)
+  expect(log.slice(0, 3)).toEqual(['held', 'held', 'let go'])
 })

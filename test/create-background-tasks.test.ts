@@ -1,6 +1,27 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import { createBackgroundTasks, type DrainReport } from '../src/index.ts'
+import { type BackgroundTasks, createBackgroundTasks, type DrainReport } from '../src/index.ts'
 import { deferred, ok, turn, wrapped } from './_wrapped.ts'
+
+/** The timers that were made in this block and neither fired nor were cleared; the runner's own are not among them. */
+function watchTimers(): Disposable & { readonly live: ReadonlyMap<unknown, number> } {
+  const { setTimeout, clearTimeout } = globalThis
+  const live = new Map<unknown, number>()
+  globalThis.setTimeout = ((fire: () => void, ms: number) => {
+    const fired = (): void => {
+      live.delete(timer)
+      fire()
+    }
+    const timer = setTimeout(fired, ms)
+    live.set(timer, ms)
+    return timer
+  }) as typeof setTimeout
+  globalThis.clearTimeout = (timer) => {
+    live.delete(timer)
+    clearTimeout(timer)
+  }
+  return { live, [Symbol.dispose]: () => void Object.assign(globalThis, { setTimeout, clearTimeout }) }
+}
 
 const nothing: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
 
@@ -27,7 +48,7 @@ describe('open and settle', () => {
   })
 
   test('settle the first time only', async () => {
-    const background = createBackgroundTasks({ onError: () => {} })
+    const background = createBackgroundTasks({ runOn: ({ threw, status }) => !threw && status === 200 })
     const { tasks, settle } = background.open()
     tasks.add(() => {})
     settle(ok())
@@ -53,8 +74,13 @@ describe('drain', () => {
   test('waits for tasks that were added by tasks, and by whoever awaited the last one', async () => {
     const last = deferred()
     const { call, handler } = wrapped((tasks) => {
-      tasks.add(() => tasks.add(() => last.resolve()))
-      last.promise.then(() => tasks.add(() => turn()))
+      const awaiting = async (): Promise<void> => {
+        await last.promise
+        for (let i = 0; i < 10; i++) await undefined
+        tasks.add(turn)
+      }
+      tasks.add(() => tasks.add(last.resolve))
+      awaiting()
       return ok()
     })
     await call()
@@ -67,9 +93,10 @@ describe('drain', () => {
       return ok()
     })
     await call()
-    await handler.drain()
+    const first = await handler.drain()
     await call()
     expect(await handler.drain()).toEqual({ ...nothing, succeeded: 1 })
+    expect(first).toEqual({ ...nothing, succeeded: 1 })
   })
 
   test('abandons at its deadline what runs and what waits, once and finally', async () => {
@@ -124,20 +151,86 @@ describe('drain', () => {
   })
 
   test('does not end at once for a time past 2^31-1 ms, and leaves no timer behind', async () => {
-    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
     const gate = deferred()
     const { call, handler } = wrapped((tasks) => {
       tasks.add(() => gate.promise)
       return ok()
     })
     await call()
-    const before = timers()
+    using timers = watchTimers()
     const draining = [handler.drain({ timeoutMs: 2 ** 31 }), handler.drain({ timeoutMs: Infinity })]
     await turn()
-    expect(timers()).toBe(before + 1)
+    expect([...timers.live.values()]).toEqual([2 ** 31 - 1])
     gate.resolve()
     for (const report of await Promise.all(draining)) expect(report).toEqual({ ...nothing, succeeded: 1 })
-    expect(timers()).toBe(before)
+    expect(timers.live.size).toBe(0)
+  })
+
+  test('takes its timer and its listener back, however it ends', async () => {
+    const { signal } = new AbortController()
+    const gates = [deferred(), deferred()]
+    let calls = 0
+    const { call, handler } = wrapped((tasks) => {
+      const { promise } = gates[calls++] as { promise: Promise<void> }
+      tasks.add(() => promise)
+      return ok()
+    })
+    using timers = watchTimers()
+    await call()
+    const draining = handler.drain({ timeoutMs: 60_000, signal })
+    await turn()
+    expect([timers.live.size, getEventListeners(signal, 'abort').length]).toEqual([1, 1])
+    gates[0]?.resolve()
+    expect((await draining).succeeded).toBe(1)
+    expect([timers.live.size, getEventListeners(signal, 'abort').length]).toEqual([0, 0])
+    await call()
+    expect((await handler.drain({ timeoutMs: 5, signal })).abandoned.length).toBe(1)
+    expect([timers.live.size, getEventListeners(signal, 'abort').length]).toEqual([0, 0])
+  })
+
+  test('ends at its deadline even when an observer adds a task then, and that one is not lost', async () => {
+    let list!: BackgroundTasks
+    const gate = deferred()
+    const ends: string[] = []
+    const { call, handler } = wrapped(
+      (tasks) => {
+        list = tasks
+        tasks.add(function hangs() {
+          return new Promise(() => {})
+        })
+        return ok()
+      },
+      {
+        observer: ({ type, task }) => {
+          if (type === 'abandoned' && task.name === 'hangs') {
+            list.add(function saved() {
+              return gate.promise
+            })
+          }
+          if (type !== 'added' && type !== 'started') ends.push(task.name)
+        },
+      },
+    )
+    await call()
+    await turn()
+    const tooLong = new Promise((resolve) => setTimeout(resolve, 1000, 'it hangs'))
+    expect(await Promise.race([handler.drain({ timeoutMs: 5 }), tooLong])).not.toBe('it hangs')
+    gate.resolve()
+    expect(await Promise.race([handler.drain(), tooLong])).not.toBe('it hangs')
+    expect(ends.sort()).toEqual(['hangs', 'saved'])
+    expect(list.size).toBe(0)
+  })
+
+  test('waits for no task of another wrapper', async () => {
+    const gate = deferred()
+    const other = wrapped((tasks) => {
+      tasks.add(() => gate.promise)
+      return ok()
+    })
+    await other.call()
+    expect(await wrapped(ok).handler.drain()).toEqual(nothing)
+    gate.resolve()
+    expect((await other.handler.drain()).succeeded).toBe(1)
   })
 
   test('welcomes new tasks afterwards', async () => {
@@ -164,7 +257,7 @@ describe('drain', () => {
     await handler.drain()
     expect(answers).toEqual([
       canTell
-        ? 'Cannot drain inside a task of the same list, as it would wait for itself: drain outside of tasks'
+        ? 'Cannot drain inside a task, as it would wait for itself: drain outside'
         : 'cannot tell',
     ])
   })
@@ -173,6 +266,7 @@ describe('drain', () => {
     await expect(wrapped(ok).handler.drain({ timeoutMs: -1 })).rejects.toThrow(
       "Cannot drain as 'timeoutMs' must be a number of milliseconds, 0 or more: current value is -1",
     )
-    await expect(wrapped(ok).handler.drain({ timeoutMs: '5' as never })).rejects.toThrow("'timeoutMs'")
+    await expect(wrapped(ok).handler.drain({ timeoutMs: Number.NaN })).rejects.toThrow('current value is NaN')
+    await expect(wrapped(ok).handler.drain({ timeoutMs: '5' as never })).rejects.toThrow('current value is "5"')
   })
 })

@@ -117,6 +117,31 @@ describe('stopOnError', () => {
     expect(log().at(-1)).toBe('succeeded fresh')
   })
 
+  test('what runs beside the failed task runs on to its end', async () => {
+    const { call, handler, events } = wrapped(
+      (tasks) => {
+        tasks.add(async function fails() {
+          await turn()
+          throw new Error('no')
+        })
+        tasks.add(async function beside() {
+          await turn()
+          await turn()
+        })
+        tasks.add(function rest() {})
+        return ok()
+      },
+      { stopOnError: true, concurrency: 2 },
+    )
+    await call()
+    await handler.drain()
+    expect(endsOf(events).map(({ type, task }) => `${type} ${task.name}`)).toEqual([
+      'failed fails',
+      'discarded rest',
+      'succeeded beside',
+    ])
+  })
+
   test('other requests are not touched', async () => {
     let calls = 0
     const { call, handler, events } = wrapped(
@@ -142,29 +167,17 @@ describe('stopOnError', () => {
 })
 
 describe('fairness', () => {
-  test('a list of quick tasks gives the event loop back every 64 of them', async () => {
+  /** How many tasks had run each time a callback got its turn, while a list of so many was running. */
+  async function turnsDuring(
+    count: number,
+    task: () => void,
+    next: (callback: () => void) => unknown,
+  ): Promise<number> {
     let ran = 0
     const { call, handler } = wrapped((tasks) => {
-      for (let i = 0; i < 300; i++) tasks.add(() => void ran++)
-      return ok()
-    })
-    await call()
-    const seen = new Set<number>()
-    while (ran < 300) {
-      seen.add(ran)
-      await turn()
-    }
-    await handler.drain()
-    expect([...seen].length, `turns between the tasks: ${[...seen]}`).toBeGreaterThanOrEqual(4)
-  })
-
-  test('a list of tasks of 2 ms gives the event loop back after 5 ms', async () => {
-    let ran = 0
-    const { call, handler } = wrapped((tasks) => {
-      for (let i = 0; i < 20; i++) {
+      for (let i = 0; i < count; i++) {
         tasks.add(() => {
-          const end = performance.now() + 2
-          while (performance.now() < end);
+          task()
           ran++
         })
       }
@@ -172,11 +185,29 @@ describe('fairness', () => {
     })
     await call()
     const seen = new Set<number>()
-    while (ran < 20) {
+    while (ran < count) {
       seen.add(ran)
-      await turn()
+      await new Promise<void>((resolve) => next(resolve))
     }
     await handler.drain()
-    expect([...seen].length, `turns between the tasks: ${[...seen]}`).toBeGreaterThanOrEqual(6)
+    return seen.size
+  }
+
+  const quick = (): void => {}
+  const slow = (): void => {
+    const end = performance.now() + 2
+    while (performance.now() < end);
+  }
+
+  test('a list of quick tasks lets setImmediate have its turn every 64 of them', async () => {
+    expect(await turnsDuring(300, quick, setImmediate)).toBeGreaterThanOrEqual(4)
+  })
+
+  test('a list of tasks of 2 ms lets setImmediate have its turn after 5 ms', async () => {
+    expect(await turnsDuring(20, slow, setImmediate)).toBeGreaterThanOrEqual(6)
+  })
+
+  test('and a timer as well', async () => {
+    expect(await turnsDuring(20, slow, (callback) => setTimeout(callback, 0))).toBeGreaterThanOrEqual(4)
   })
 })

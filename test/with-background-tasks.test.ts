@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks'
 import { describe, expect, test } from 'vitest'
 import { type BackgroundTasks, withBackgroundTasks } from '../src/index.ts'
 import { takePrinted } from './_printed.ts'
@@ -13,6 +14,19 @@ describe('a handler without tasks', () => {
     }
     const { call } = wrapped(() => response, { adapter })
     expect(call()).toBe(response)
+  })
+
+  test('costs no promise and no timer', () => {
+    const made: string[] = []
+    const hook = createHook({ init: (_id, type) => void made.push(type) })
+    const response = ok()
+    const request = new Request('http://localhost/')
+    const handler = withBackgroundTasks(() => response)
+    hook.enable()
+    const answer = handler(request)
+    hook.disable()
+    expect(answer).toBe(response)
+    expect(made).toEqual([])
   })
 
   test('may return a promise, and the very same Response comes out of it', async () => {
@@ -58,6 +72,41 @@ describe('a handler with tasks', () => {
     await answer
     await handler.drain()
     expect(log()).toEqual(['added task', 'started task', 'succeeded task'])
+  })
+
+  test('that returns no Response counts as one that returned, without a status', async () => {
+    const value = { status: 500 }
+    const outcomes: unknown[] = []
+    const { call, handler, log } = wrapped(
+      (tasks) => {
+        tasks.add(function task() {})
+        return value
+      },
+      {
+        runOn: (outcome) => {
+          outcomes.push(outcome)
+          return true
+        },
+      },
+    )
+    expect(call()).toBe(value)
+    await handler.drain()
+    expect(outcomes).toEqual([{ threw: false, status: undefined, error: undefined, delivery: 'returned' }])
+    expect(log().at(-1)).toBe('succeeded task')
+  })
+
+  test('whose request was aborted runs its tasks all the same', async () => {
+    const client = new AbortController()
+    const { handler, log } = wrapped((tasks) => {
+      tasks.add(async function task() {
+        await turn()
+      })
+      client.abort()
+      return ok()
+    })
+    await handler(new Request('http://localhost/', { signal: client.signal }))
+    await handler.drain()
+    expect(log().at(-1)).toBe('succeeded task')
   })
 
   test('gets what the host passes after the request, by reference', () => {
@@ -110,7 +159,7 @@ describe('a handler with tasks', () => {
 describe('nested wrappers', () => {
   test('share one list, with the options of the outermost, which is scheduled once', async () => {
     const log: string[] = []
-    let lists: BackgroundTasks[] = []
+    const lists: BackgroundTasks[] = []
     const inner = withBackgroundTasks(
       (_request, tasks) => {
         lists.push(tasks)
@@ -136,11 +185,44 @@ describe('nested wrappers', () => {
     await outer.drain()
     expect(log).toEqual(['outer first', 'inner', 'outer onError'])
     expect(lists[0]).toBe(lists[1])
+  })
 
-    lists = []
-    await inner(request)
-    expect(lists[0], 'the list is forgotten once it has settled').not.toBe(undefined)
-    expect((await inner.drain()).discarded).toBe(1)
+  test('forget the list of a Request once it has settled', async () => {
+    const lists: BackgroundTasks[] = []
+    const { handler } = wrapped((tasks) => {
+      lists.push(tasks)
+      tasks.add(() => {})
+      return ok()
+    })
+    const request = new Request('http://localhost/')
+    await handler(request)
+    await handler(request)
+    expect(lists[1], 'its tasks have not run yet').toBe(lists[0])
+    expect((await handler.drain()).succeeded).toBe(2)
+    await handler(request)
+    expect(lists[2]).not.toBe(lists[0])
+    expect((await handler.drain()).succeeded).toBe(1)
+  })
+
+  test('keep the list of a Request until its response has left, also when all its tasks were discarded', async () => {
+    let start!: (delivery: 'returned') => void
+    const adapter = { name: 'slow', afterResponse: (left: typeof start) => void (start = left) }
+    const lists: BackgroundTasks[] = []
+    const { handler } = wrapped(
+      (tasks) => {
+        lists.push(tasks)
+        tasks.add(() => {})
+        return ok()
+      },
+      { adapter },
+    )
+    const request = new Request('http://localhost/')
+    await handler(request)
+    lists[0]?.clear()
+    await handler(request)
+    expect(lists[1]).toBe(lists[0])
+    start('returned')
+    expect((await handler.drain()).succeeded).toBe(1)
   })
 
   test('that are given another Request have another list', async () => {
@@ -159,37 +241,29 @@ describe('nested wrappers', () => {
 
   test('pass an inner error on, and the outermost decides about the tasks', async () => {
     const inner = withBackgroundTasks((_request, tasks) => {
-      tasks.add(function task() {})
+      tasks.add(() => {})
       throw new Error('inner')
     })
-    const { handler, log } = wrapped(() => ok())
-    const outer = wrapped(() => ok(), {})
-    const recovering = withBackgroundTasks(
-      (request) => {
-        try {
-          return inner(request)
-        } catch {
-          return ok()
-        }
-      },
-      { observer: (event) => void outer.events.push(event) },
-    )
+    const recovering = withBackgroundTasks((request) => {
+      try {
+        return inner(request)
+      } catch {
+        return ok()
+      }
+    })
     await recovering(new Request('http://localhost/'))
-    await recovering.drain()
-    expect(outer.log()).toEqual(['added task', 'started task', 'succeeded task'])
-    await handler.drain()
-    expect(log()).toEqual([])
+    expect((await recovering.drain()).succeeded).toBe(1)
   })
 })
 
-describe('bad input', () => {
-  test('a handler that is no function is refused, naming what came', () => {
-    expect(() => withBackgroundTasks(undefined as never)).toThrow(
-      "Cannot create background tasks as 'handler' must be a function (request, tasks) => Response: current value is undefined",
-    )
-  })
+test('a handler that is no function is refused, naming what came', () => {
+  expect(() => withBackgroundTasks(undefined as never)).toThrow(
+    "Cannot create background tasks as 'handler' must be a function (request, tasks) => Response: current value is undefined",
+  )
+})
 
-  test('an adapter that throws costs nothing: the response is delivered, the tasks run, the error is printed', async () => {
+describe('an adapter', () => {
+  test('that throws costs nothing: the response is delivered, the tasks run, the error is printed', async () => {
     const adapter = {
       name: 'broken',
       afterResponse() {
@@ -211,7 +285,7 @@ describe('bad input', () => {
     expect(takePrinted().join()).toContain("adapter 'broken' failed: Error: adapter")
   })
 
-  test('an adapter that rejects costs nothing either', async () => {
+  test('that rejects costs nothing either', async () => {
     const adapter = { name: 'broken', afterResponse: () => Promise.reject(new Error('adapter')) }
     const response = ok()
     const { call, handler, log } = wrapped(
@@ -227,31 +301,31 @@ describe('bad input', () => {
     expect(takePrinted().length).toBe(1)
   })
 
-  test('an adapter that calls start twice starts the tasks once', async () => {
-    const adapter = {
-      name: 'eager',
-      afterResponse(start: (delivery: 'returned') => void) {
-        setTimeout(() => {
-          start('returned')
-          start('returned')
-        })
-      },
-    }
-    let runs = 0
-    const { call, handler } = wrapped(
+  test('that calls start twice starts the tasks once, and not those of a later run', async () => {
+    const starts: ((delivery: 'returned') => void)[] = []
+    const adapter = { name: 'eager', afterResponse: (start: (delivery: 'returned') => void) => void starts.push(start) }
+    let list!: BackgroundTasks
+    const { call, handler, log } = wrapped(
       (tasks) => {
-        tasks.add(() => runs++)
+        list = tasks
+        tasks.add(function task() {})
         return ok()
       },
       { adapter },
     )
     await call()
+    starts[0]?.('returned')
+    starts[0]?.('returned')
     await handler.drain()
+    list.add(function late() {})
+    starts[0]?.('returned')
     await turn()
-    expect(runs).toBe(1)
+    expect(log()).toEqual(['added task', 'started task', 'succeeded task', 'added late'])
+    starts[1]?.('returned')
+    expect((await handler.drain()).succeeded).toBe(1)
   })
 
-  test('a waitUntil that refuses makes the first add throw, with nothing queued', async () => {
+  test('whose waitUntil refuses makes the first add throw, with nothing queued', async () => {
     const refusal = new Error('InvalidStateError')
     const adapter = {
       name: 'refusing',
@@ -271,26 +345,26 @@ describe('bad input', () => {
     expect(await (await call()).text()).toBe('ok')
     expect(events).toEqual([])
   })
-})
 
-test('an adapter may hold the response back, also the error of a handler that threw', async () => {
-  const adapter = {
-    name: 'frozen',
-    afterResponse: (start: (delivery: 'returned') => void) =>
-      new Promise<void>((resolve) => {
-        setTimeout(() => {
-          start('returned')
-          setTimeout(resolve, 5)
-        })
-      }),
-  }
-  const { call, log } = wrapped(
-    (tasks) => {
-      tasks.add(function task() {})
-      throw new Error('handler')
-    },
-    { adapter, runOn: 'always' },
-  )
-  await expect(call()).rejects.toThrow('handler')
-  expect(log().at(-1)).toBe('succeeded task')
+  test('may hold the response back, also the error of a handler that threw', async () => {
+    const adapter = {
+      name: 'frozen',
+      afterResponse: (start: (delivery: 'returned') => void) =>
+        new Promise<void>((resolve) => {
+          setTimeout(() => {
+            start('returned')
+            setTimeout(resolve, 5)
+          })
+        }),
+    }
+    const { call, log } = wrapped(
+      (tasks) => {
+        tasks.add(function task() {})
+        throw new Error('handler')
+      },
+      { adapter, runOn: 'always' },
+    )
+    await expect(call()).rejects.toThrow('handler')
+    expect(log().at(-1)).toBe('succeeded task')
+  })
 })

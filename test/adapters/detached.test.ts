@@ -89,6 +89,27 @@ describe('a body that is tracked', () => {
     expect((seen.at(-1)?.at ?? 0) - (seen[0]?.at ?? 0)).toBeGreaterThanOrEqual(95)
   })
 
+  test('that is read after those 100 ms is still whole, and the tasks run once', async () => {
+    const { call, handler, events: seen } = streaming(chunks('a', 'b'), events)
+    const response = await call()
+    await handler.drain()
+    expect(await response.text()).toBe('ab')
+    await turn()
+    await turn()
+    expect(seen.map(({ type }) => type)).toEqual(['added', 'started', 'succeeded'])
+  })
+
+  test('that is read slowly, past those 100 ms, still holds the tasks back', async () => {
+    const { call, handler, log } = streaming(chunks('a', 'b'), events)
+    const reader = (await call()).body?.getReader()
+    await reader?.read()
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    expect(log()).toEqual(['added task'])
+    await reader?.cancel()
+    await handler.drain()
+    expect(log().at(-1)).toBe('succeeded task')
+  })
+
   test('is not pulled before it is read', async () => {
     let pulls = 0
     const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 })
@@ -185,8 +206,11 @@ describe('a response that is not wrapped, and whose tasks run', () => {
     ['a 205', new Response(null, { status: 205 })],
     ['a 304', new Response(null, { status: 304 })],
     ['a redirect', Response.redirect('http://localhost/there')],
+    ['a redirect with a body', new Response('over there', { status: 303, headers: { location: '/there' } })],
     ['Response.error()', Response.error()],
     ['a response without a body', new Response(null)],
+    // A Response with this status can be made by workerd and Deno only.
+    ['a 101', Object.defineProperty(new Response('x'), 'status', { value: 101 })],
   ])('is %s', async (_name, response) => {
     const { call, handler } = wrapped(
       (tasks) => {
@@ -199,17 +223,30 @@ describe('a response that is not wrapped, and whose tasks run', () => {
     expect((await handler.drain()).succeeded).toBe(1)
   })
 
-  test("is the answer to HEAD, one with start 'response', and one whose body is in use", async () => {
+  test("is the answer to HEAD, and one with start 'response'", async () => {
     const head = streaming(chunks('a'), events)
     expect(await head.handler(new Request('http://localhost/', { method: 'HEAD' }))).toBe(head.original)
     expect((await head.handler.drain()).succeeded).toBe(1)
     const other = streaming(chunks('a'), events, { start: 'response' })
     expect(await other.call()).toBe(other.original)
     expect((await other.handler.drain()).succeeded).toBe(1)
-    const used = streaming('x', events, body)
-    used.original.body?.getReader()
-    expect(await used.call()).toBe(used.original)
-    expect((await used.handler.drain()).succeeded).toBe(1)
+  })
+
+  test('is one whose body is locked', async () => {
+    const { call, handler, original } = streaming('x', events, body)
+    original.body?.getReader()
+    expect(await call()).toBe(original)
+    expect((await handler.drain()).succeeded).toBe(1)
+  })
+
+  test('is one whose body was used, so that the host refuses it as it would without us', async () => {
+    const { call, handler, original } = streaming(chunks('a', 'b'), events, body)
+    const reader = original.body?.getReader()
+    await reader?.read()
+    reader?.releaseLock()
+    expect(original.bodyUsed).toBe(true)
+    expect(await call()).toBe(original)
+    expect((await handler.drain()).succeeded).toBe(1)
   })
 
   test("with start 'auto' is an ordinary one, whose body is not even looked at", async () => {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { Context } from 'hono'
 import { afterEach, describe, expect, test } from 'vitest'
 import { detect } from '../../adapters/detect.ts'
 import { type Call, createBackgroundTasks } from '../../src/index.ts'
@@ -26,10 +27,15 @@ describe('a call', () => {
     ['of Deno.serve', call([info]), 'deno', false],
     ['of srvx on Deno', call([], { runtime: { deno: { info } } }), 'deno', false],
     ['of Workers', call([{ KV: {} }, extender]), 'detached', true],
+    ['of srvx on Workers', call([], { runtime: { cloudflare: {} }, waitUntil() {} }), 'detached', true],
     ['of a service worker', call([extender]), 'detached', true],
+    ['of Netlify, with its context', call([{ ip: '', ...extender }]), 'detached', true],
     ['of Bun.serve', call([{ port: 1, stop() {} }]), 'detached', false],
     ['of Workers whose env has a binding named res', call([{ res: 'text', outgoing: 1 }, extender]), 'detached', true],
     ['with an undefined env, as app.request() makes', call([undefined]), 'detached', false],
+    ['with arguments that are no objects', call([null, 'env', 1, () => {}]), 'detached', false],
+    // Its getter `executionCtx` throws where there is none.
+    ["with Hono's context", call([new Context(new Request('http://localhost/'))]), 'detached', false],
   ])('%s', (_name, of, name, held) => {
     const adapter = detect(of)
     expect([adapter.name, adapter.keepAlive !== undefined]).toEqual([name, held])
@@ -77,7 +83,7 @@ describe('the host that keeps a context of its own', () => {
 })
 
 test('waitUntil is looked up and called on its object at call time', async () => {
-  class Context {
+  class Extender {
     readonly #held: unknown[] = []
 
     waitUntil(work: unknown): void {
@@ -88,7 +94,7 @@ test('waitUntil is looked up and called on its object at call time', async () =>
       return this.#held.length
     }
   }
-  const ctx = new Context()
+  const ctx = new Extender()
   const { handler } = wrapped((tasks) => {
     tasks.add(() => {})
     return ok()
@@ -110,7 +116,7 @@ test('AWS Lambda, which freezes and offers nothing, is warned about once', async
     fresh.detect(call([]))
     fresh.detect(call([]))
     expect(lines).toEqual([
-      'background-tasks: AWS Lambda freezes after the response and offers no waitUntil: tasks may not run',
+      'background-tasks: AWS Lambda freezes after the response: tasks may not run',
     ])
   } finally {
     console.warn = warn

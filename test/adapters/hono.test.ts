@@ -1,9 +1,12 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { stream, streamSSE } from 'hono/streaming'
 import { describe, expect, test } from 'vitest'
-import { backgroundTasks } from '../../adapters/hono.ts'
+import { type BackgroundTasksVariables, backgroundTasks } from '../../adapters/hono.ts'
 import {
   type BackgroundTasks,
   type BackgroundTasksOptions,
@@ -11,7 +14,7 @@ import {
   withBackgroundTasks,
 } from '../../src/index.ts'
 import { until } from '../_server.ts'
-import { endsOf, turn } from '../_wrapped.ts'
+import { deferred, endsOf, turn } from '../_wrapped.ts'
 
 /** An app with the middleware, and its log. */
 function observed(options: BackgroundTasksOptions = {}) {
@@ -150,6 +153,32 @@ describe('errors', () => {
     expect(endsOf(events).map(({ type, reason }) => [type, reason])).toEqual([['discarded', 'the handler threw']])
   })
 
+  test('a sub-app that answers its errors by itself counts as thrown too', async () => {
+    const { app, log } = observed()
+    const sub = new Hono<{ Variables: BackgroundTasksVariables }>()
+    sub.onError((_error, c) => c.text('sorry', 502))
+    sub.get('/', (c) => {
+      c.var.tasks.add(task)
+      throw new Error('no')
+    })
+    app.route('/sub', sub)
+    expect((await app.request('/sub')).status).toBe(502)
+    expect(log()).toEqual(['added task', 'discarded task'])
+  })
+
+  test('an app.onError that throws itself counts as thrown, and its error comes out', async () => {
+    const { app, log } = observed()
+    app.onError(() => {
+      throw new Error('onError')
+    })
+    app.get('/', (c) => {
+      c.var.tasks.add(task)
+      throw new Error('no')
+    })
+    await expect(async () => app.request('/')).rejects.toThrow('onError')
+    expect(log()).toEqual(['added task', 'discarded task'])
+  })
+
   test('what is no Error is rethrown by Hono, and tasks are discarded', async () => {
     const { app, log } = observed()
     app.get('/', (c) => {
@@ -193,8 +222,24 @@ describe('errors', () => {
 })
 
 describe('on @hono/node-server', () => {
-  test('tasks run when the response was flushed: fixed, stream(), HEAD', async () => {
+  /** Serves the app on a real socket until the end of the block. */
+  async function served(app: Hono<any>) {
+    const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }) as Server
+    await until(() => server.listening, 'the server')
+    const { port } = server.address() as AddressInfo
+    return {
+      get: (path: string, method = 'GET') => fetch(`http://127.0.0.1:${port}${path}`, { method }),
+      async [Symbol.asyncDispose]() {
+        server.close()
+        server.closeAllConnections()
+        await once(server, 'close')
+      },
+    }
+  }
+
+  test('tasks run when the response was flushed: fixed, HEAD, stream(), streamSSE()', async () => {
     const { app, middleware, events } = observed()
+    const sent: string[] = []
     app.get('/fixed', (c) => {
       c.var.tasks.add(function fixed() {})
       return c.json({ ok: true })
@@ -207,23 +252,49 @@ describe('on @hono/node-server', () => {
         await out.write('b')
       })
     })
-    const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
-    await until(() => server.listening, 'the server')
-    const { port } = server.address() as { port: number }
-    const get = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${port}${path}`, { method })
-    const fixed = await get('/fixed')
+    app.get('/events', (c) => {
+      c.var.tasks.add(() => sent.push('task'))
+      return streamSSE(c, async (sse) => {
+        await sse.writeSSE({ data: 'one' })
+        await turn()
+        sent.push('last event')
+        await sse.writeSSE({ data: 'two' })
+      })
+    })
+    await using server = await served(app)
+    const fixed = await server.get('/fixed')
     expect(fixed.headers.get('content-length')).toBe('11')
     expect(await fixed.json()).toEqual({ ok: true })
-    expect(await (await get('/stream')).text()).toBe('ab')
-    await get('/fixed', 'HEAD')
-    await until(() => endsOf(events).length === 3, 'three tasks')
+    await server.get('/fixed', 'HEAD')
+    expect(await (await server.get('/stream')).text()).toBe('ab')
+    expect(await (await server.get('/events')).text()).toBe('data: one\n\ndata: two\n\n')
+    await until(() => endsOf(events).length === 4, 'four tasks')
     await middleware.drain()
     expect(endsOf(events).map(({ type, task, delivery }) => [type, task.name, delivery])).toEqual([
       ['succeeded', 'fixed', 'flushed'],
-      ['succeeded', 'streamed', 'flushed'],
       ['succeeded', 'fixed', 'flushed'],
+      ['succeeded', 'streamed', 'flushed'],
+      ['succeeded', 'anonymous', 'flushed'],
     ])
-    server.close()
+    expect(sent).toEqual(['last event', 'task'])
+  })
+
+  test('drain waits for the tasks, which the server itself does not', async () => {
+    const { app, middleware, events } = observed()
+    const gate = deferred()
+    app.get('/', (c) => {
+      c.var.tasks.add(function first() {
+        return gate.promise
+      })
+      c.var.tasks.add(function second() {})
+      return c.text('ok')
+    })
+    await using server = await served(app)
+    await (await server.get('/')).text()
+    await until(() => events.length === 3, 'the first task')
+    const draining = middleware.drain()
+    gate.resolve()
+    expect(await draining).toEqual({ succeeded: 2, failed: 0, discarded: 0, abandoned: [] })
   })
 })
 

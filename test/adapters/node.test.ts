@@ -4,7 +4,13 @@ import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { createTasksFor, node, tasksFor } from '../../adapters/node.ts'
-import type { BackgroundTasks, TaskEvent } from '../../src/index.ts'
+import {
+  type BackgroundTasks,
+  type Call,
+  createBackgroundTasks,
+  type Delivery,
+  type TaskEvent,
+} from '../../src/index.ts'
 import { connected, listening, until } from '../_server.ts'
 import { endsOf, ok, turn, wrapped } from '../_wrapped.ts'
 import { testAdapter } from '../conformance/adapter.ts'
@@ -60,6 +66,7 @@ describe('a response', () => {
 
   test('that is a bare object counts as finished', async () => {
     expect((await told({ writableFinished: undefined }))?.delivery).toBe('returned')
+    expect((await told({ writableFinished: true }))?.delivery).toBe('flushed')
   })
 
   test('that waits in the pipeline of a socket which dies is over with it, and the socket has one listener', async () => {
@@ -79,6 +86,21 @@ describe('a response', () => {
     socket.emit('close')
     expect((await handler.drain()).succeeded).toBe(20)
     expect(new Set(endsOf(events).map(({ delivery }) => delivery))).toEqual(new Set(['aborted']))
+  })
+
+  test('that hears of the end of its socket, and closes by itself as well, starts the tasks once', async () => {
+    const socket = new EventEmitter()
+    const outgoing = Object.assign(new Outgoing(), { socket: null, req: { socket } })
+    const deliveries: Delivery[] = []
+    const { tasks } = createBackgroundTasks().open()
+    const call: Call = { request: undefined, platform: [{ outgoing }], tasks, start: 'auto' }
+    node().afterResponse((delivery) => deliveries.push(delivery), call, undefined)
+    outgoing.close()
+    socket.emit('close')
+    outgoing.emit('close')
+    await turn()
+    await turn()
+    expect(deliveries).toEqual(['flushed'])
   })
 
   test('gets one listener, and none without a task', async () => {

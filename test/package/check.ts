@@ -1,6 +1,15 @@
 /** `npm run check`: what can be checked without running the library. The package must be built. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,32 +33,31 @@ function check(name: string, command: string, args: readonly string[], forbidden
   if (!isGood) console.log(output)
 }
 
-/** Every TypeScript block of the README as a file, in a project that sees the built package by its name. */
-function snippetProject(): string {
-  const snippets = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)]
-  snippets.forEach(([, code = ''], index) => {
-    writeFileSync(join(folder, `snippet-${index}.ts`), `${code}export {}\n`)
+/** Every TypeScript block of the README and of the documentation comments as a file, in a project for each host. */
+function snippetProjects(): [host: string, tsconfig: string][] {
+  const snippets = ['README.md', ...globSync('{src,adapters}/*.ts', { cwd: root })].flatMap((source) => {
+    const text = readFileSync(join(root, source), 'utf8').replace(/^ \* ?/gm, '')
+    return [...text.matchAll(/^```ts *(\w*)\n(.*?)^```$/gms)].map(([, host, code], index) => ({
+      host: host || 'node',
+      code: `${code}export {}\n`,
+      file: `${source.replace(/\W/g, '-')}-${index + 1}.ts`,
+    }))
   })
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
-  writeFileSync(
-    join(folder, 'tsconfig.json'),
-    JSON.stringify({
-      extends: join(root, 'test/package/tsconfig.snippets.json'),
-      compilerOptions: { paths: packagePaths(), typeRoots: [join(root, 'node_modules/@types')] },
+  return [...Map.groupBy(snippets, ({ host }) => host)].map(([host, blocks]) => {
+    const project = join(folder, host)
+    mkdirSync(project)
+    symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'))
+    writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
+    for (const { file, code } of blocks) writeFileSync(join(project, file), code)
+    const tsconfig = join(project, 'tsconfig.json')
+    const options = {
+      extends: join(root, `test/package/tsconfig.${host}.json`),
+      compilerOptions: { noUnusedLocals: false },
       include: ['*.ts'],
-    }),
-  )
-  return join(folder, 'tsconfig.json')
-}
-
-function packagePaths(): Record<string, string[]> {
-  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  return Object.fromEntries(
-    Object.entries<{ types?: string }>(exports)
-      .filter(([, { types }]) => types)
-      .map(([subpath, { types = '' }]) => [`background-tasks${subpath.slice(1)}`, [join(root, types)]]),
-  )
+    }
+    writeFileSync(tsconfig, JSON.stringify(options))
+    return [host, tsconfig]
+  })
 }
 
 try {
@@ -64,7 +72,9 @@ try {
   for (const name of ['workers', 'bun', 'deno']) {
     check(`types of the examples on ${name}`, 'tsc', ['-p', `test/package/tsconfig.${name}.json`])
   }
-  check('types of the snippets in the README', 'tsc', ['-p', snippetProject()])
+  for (const [host, tsconfig] of snippetProjects()) {
+    check(`types of the snippets in README and comments, on ${host}`, 'tsc', ['-p', tsconfig])
+  }
   check('publint', 'publint', ['--strict'], /warning|suggestion/i)
   check('npm pack', 'npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder])
   const tarball = readdirSync(folder).find((file) => file.endsWith('.tgz')) ?? 'no tarball'

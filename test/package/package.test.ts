@@ -20,7 +20,7 @@ function codeLines(text: string): number {
 
 function importsOf(file: string): string[] {
   const code = read(file).replace(/\/\*.*?\*\//gs, '')
-  return [...code.matchAll(/^(?:import|export)\b[^'"]*?from '([^']+)'/gms)].map(([, specifier = '']) =>
+  return [...code.matchAll(/\b(?:from|import|require)\b[\s?.(]*'([^']+)'/g)].map(([, specifier = '']) =>
     specifier.startsWith('.') ? join(dirname(file), specifier) : specifier,
   )
 }
@@ -47,9 +47,9 @@ describe('who may import whom', () => {
 })
 
 describe('budgets', () => {
-  test('src is at most 500 lines of JavaScript, types and comments apart', () => {
+  test('src is at most 550 lines of JavaScript, types and comments apart', () => {
     const lines = list('dist/src/*.js').map((file) => codeLines(read(file)))
-    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(500)
+    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(550)
   })
 
   test.each(list('{src,adapters}/*.ts'))('%s is at most 120 lines of code', (file) => {
@@ -84,6 +84,8 @@ describe('the public surface', () => {
     const jsr = JSON.parse(read('jsr.json'))
     expect(jsr.exports).toEqual({ '.': './src/index.ts', ...sources })
     expect(jsr.version).toBe(manifest.version)
+    // Otherwise JSR's copy asks for the version that is installed here.
+    expect(jsr.imports).toEqual({ hono: `npm:hono@${manifest.peerDependencies.hono}` })
   })
 
   test('the README names every subpath', () => {
@@ -208,6 +210,16 @@ describe('the package as it is published', () => {
   test('brings nothing along', () => {
     expect(existsSync(join(folder, 'node_modules/background-tasks'))).toBe(true)
     expect(existsSync(join(folder, 'node_modules/hono'))).toBe(false)
+  })
+
+  test('has types of its own, for which nothing else needs to be installed', () => {
+    const importable = subpaths.filter((subpath) => subpath !== './hono')
+    const imports = importable.map((subpath, index) => {
+      return `export * as subpath${index} from 'background-tasks${subpath.slice(1)}'`
+    })
+    writeFileSync(join(folder, 'use.ts'), `${read('test/types/tasks.ts')}\n${imports.join('\n')}`)
+    const options = '--strict --noEmit --module nodenext --target es2022 --lib es2022,dom --types'.split(' ')
+    expect(run(join(root, 'node_modules/.bin/tsc'), ...options, '', 'use.ts')).toBe('')
   })
 
   test.each([

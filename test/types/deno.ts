@@ -12,6 +12,8 @@ Deno.serve(
   withBackgroundTasks(
     (_request, _tasks, info) => {
       info.completed satisfies Promise<void>
+      // @ts-expect-error no such member
+      info.none
       return new Response()
     },
     { adapter: deno() },

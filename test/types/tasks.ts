@@ -2,6 +2,7 @@ import { type BackgroundTasks, type BackgroundTasksOptions, withBackgroundTasks 
 import { waitUntil } from 'background-tasks/wait-until'
 
 declare const tasks: BackgroundTasks
+declare const mailer: { send(to: string): Promise<number> }
 declare function greet(name: string, times: number): void
 declare function optional(name: string, times?: number): void
 declare function rest(...numbers: number[]): void
@@ -19,6 +20,8 @@ tasks.add(overloaded, 1, 'Ada')
 tasks.add(() => {})
 tasks.add(async (user: { id: number }) => user.id, { id: 1 })
 tasks.add(console.log, 'a', 1)
+tasks.add(mailer.send, 'Ada')
+tasks.add(mailer.send.bind(mailer), 'Ada')
 tasks.add(fetch, 'http://127.0.0.1/', { method: 'POST' })
 
 // @ts-expect-error a missing argument
@@ -29,6 +32,14 @@ tasks.add(greet, 'Ada', 2, 3)
 tasks.add(() => {}, 1)
 // @ts-expect-error a wrong argument
 tasks.add(greet, 'Ada', '2')
+// @ts-expect-error a wrong argument for an optional parameter
+tasks.add(optional, 'Ada', '2')
+// @ts-expect-error a wrong argument for a rest parameter
+tasks.add(rest, 1, '2')
+// @ts-expect-error a wrong argument for a method
+tasks.add(mailer.send, 1)
+// @ts-expect-error a wrong argument for a lambda
+tasks.add((id: number) => id, 'Ada')
 // @ts-expect-error a promise
 tasks.add(Promise.resolve())
 // @ts-expect-error no function
@@ -61,6 +72,15 @@ const said = withBackgroundTasks<[Env, Context]>(
     return new Response(env.KEY)
   },
   { adapter: waitUntil((call) => call.platform[1]) },
+)
+// @ts-expect-error an Env has no waitUntil
+withBackgroundTasks<[Env]>(() => new Response(), { adapter: waitUntil((call) => call.platform[0]) })
+withBackgroundTasks(
+  (_request: Request, _tasks: BackgroundTasks, _env: Env, ctx: Context) => new Response(String(ctx)),
+  {
+    // What the handler says its host passes, the adapter sees.
+    adapter: waitUntil((call) => call.platform[1] satisfies Context),
+  },
 )
 const answer: Response | Promise<Response> = said(new Request('http://localhost/'), { KEY: '' }, context)
 const drained: Promise<{ succeeded: number; abandoned: { id: string; name: string }[] }> = said.drain({ timeoutMs: 1 })

@@ -1,5 +1,7 @@
 import { withBackgroundTasks } from 'background-tasks'
+import { backgroundTasks } from 'background-tasks/hono'
 import { workers } from 'background-tasks/workers'
+import { Hono } from 'hono'
 
 interface Env {
   KV: KVNamespace
@@ -20,9 +22,23 @@ const annotated = withBackgroundTasks(
 const withCf = withBackgroundTasks(
   (request: Request<unknown, IncomingRequestCfProperties>, _tasks, _env: Env) => new Response(request.cf?.colo),
 )
-export const fetches: ExportedHandler<Env>['fetch'][] = [annotated, withCf]
+// Or said.
+const said = withBackgroundTasks<[Env, ExecutionContext]>(
+  (_request, _tasks, env, ctx) => {
+    ctx.passThroughOnException()
+    // @ts-expect-error no such binding
+    env.NONE
+    return new Response()
+  },
+  { adapter: workers() },
+)
+export const fetches: ExportedHandler<Env>['fetch'][] = [annotated, withCf, said]
 
-// Without, as the type of the export tells.
+const stranger = withBackgroundTasks((_request: Request, _tasks, env: { OTHER: string }) => new Response(env.OTHER))
+// @ts-expect-error the env of another Worker
+export const strange: ExportedHandler<Env>['fetch'] = stranger
+
+// Without annotations, as the type of the export tells; an adapter takes nothing away from it.
 export default {
   fetch: withBackgroundTasks((request, tasks, env, ctx) => {
     tasks.add(touch, env.KV, request.url)
@@ -32,7 +48,24 @@ export default {
     return new Response()
   }),
 } satisfies ExportedHandler<Env>
-
+export const withAdapter = {
+  fetch: withBackgroundTasks(
+    (_request, _tasks, env, ctx) => {
+      ctx.passThroughOnException()
+      // @ts-expect-error no such binding
+      env.NONE
+      return new Response()
+    },
+    { adapter: workers(), runOn: 'success' },
+  ),
+} satisfies ExportedHandler<Env>
 export const small = {
   fetch: withBackgroundTasks((request, _tasks) => new Response(request.url)),
 } satisfies ExportedHandler
+
+const app = new Hono<{ Bindings: Env }>().use(backgroundTasks({ adapter: workers() }))
+app.get('/', (c) => {
+  c.var.tasks.add(touch, c.env.KV, c.req.url)
+  return c.body(null)
+})
+export const hono = app satisfies ExportedHandler<Env>

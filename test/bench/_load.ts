@@ -1,0 +1,32 @@
+/** Sends requests as fast as they are answered, and tells how fast that was. */
+import { createRequire } from 'node:module'
+import { answering } from './_child.ts'
+
+// It brings no types.
+const autocannon = createRequire(import.meta.url)('autocannon')
+
+export interface Load {
+  url: string
+  seconds: number
+  connections: number
+}
+
+export interface LoadFigures {
+  requests: number
+  perSecond: number
+}
+
+answering(async ({ url, seconds, connections }: Load): Promise<LoadFigures> => {
+  let requests = 0
+  let first = 0
+  let last = 0
+  const run = autocannon({ url, connections, duration: seconds, sampleInt: 10 })
+  run.on('response', (_client: unknown, status: number) => {
+    if (status !== 200) throw new Error(`${url} answered ${status}`)
+    requests++
+    last = performance.now()
+    first ||= last
+  })
+  await run
+  return { requests, perSecond: ((requests - 1) / (last - first)) * 1000 }
+})
