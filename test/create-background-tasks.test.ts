@@ -256,9 +256,7 @@ describe('drain', () => {
     await call()
     await handler.drain()
     expect(answers).toEqual([
-      canTell
-        ? 'Cannot drain inside a task, as it would wait for itself: drain outside'
-        : 'cannot tell',
+      canTell ? 'Cannot drain inside a task, as it would wait for itself: drain outside' : 'cannot tell',
     ])
   })
 

@@ -115,9 +115,7 @@ test('AWS Lambda, which freezes and offers nothing, is warned about once', async
     const fresh = await import('../../adapters/detect.ts')
     fresh.detect(call([]))
     fresh.detect(call([]))
-    expect(lines).toEqual([
-      'background-tasks: AWS Lambda freezes after the response: tasks may not run',
-    ])
+    expect(lines).toEqual(['background-tasks: AWS Lambda freezes after the response: tasks may not run'])
   } finally {
     console.warn = warn
     delete process.env['AWS_LAMBDA_FUNCTION_NAME']

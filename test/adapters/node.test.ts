@@ -136,8 +136,9 @@ describe('tasksFor', () => {
   test('knows the status when the response has left, for runOn', async () => {
     const events: TaskEvent[] = []
     const tasksOf = createTasksFor({ runOn: 'success', observer: (event) => void events.push(event) })
-    await using server = await listening((request, res) => {
+    await using server = await listening(async (request, res) => {
       tasksOf(res).add(function task() {})
+      await turn()
       res.statusCode = Number(request.url?.slice(1))
       res.end()
     })
