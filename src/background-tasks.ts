@@ -65,7 +65,7 @@ export class BackgroundTasks {
    */
   add<A extends unknown[]>(fn: (...args: A) => unknown, ...args: NoInfer<A>): void {
     if (typeof fn !== 'function') {
-      const hint = isPromise(fn) ? '. It runs already: pass the function and its arguments, not the promise' : ''
+      const hint = isPromise(fn) ? ': pass the function and its arguments, not the promise' : ''
       throw new TypeError(`Cannot add the task as it must be a function: current value is ${show(fn)}${hint}`)
     }
     const entry = new Entry(fn as (...args: unknown[]) => unknown, args)
@@ -99,7 +99,7 @@ export class BackgroundTasks {
     const run = new Run(this.#scope, this)
     this.#adapter.keepAlive?.(run.work(), this.#call)
     this.#run = run
-    this.#scope.runs.add(run)
+    this.#scope.enter(run)
     if (this.#outcome && !this.#awaitingStart) this.#awaitStart(undefined)
     return run
   }

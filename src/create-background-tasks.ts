@@ -14,7 +14,8 @@ import { isInTaskOf } from './run-task.ts'
 /** How long a drain waits. */
 export interface DrainOptions {
   /**
-   * How long to wait, in milliseconds, 0 or more. At the deadline what is unsettled is reported as `abandoned`.
+   * How long to wait, in milliseconds, 0 or more; past 2^31-1 (24.8 days) that. At the deadline what is unsettled is
+   * reported as `abandoned`.
    *
    * @default Infinity
    */
@@ -79,13 +80,13 @@ export interface BackgroundTasksScope<P extends unknown[] = any[]> extends Drain
   open(options?: OpenOptions<P>): OpenList
 }
 
-const MAX_TIMEOUT_MS = 2 ** 31 - 1
 const passThrough = <T>(response: T): T => response
 /** What all lists of one wrapper share. */
 export class Scope implements BackgroundTasksScope {
   readonly options: Settings
   readonly detect: (call: Call) => Adapter
-  readonly runs: Set<Run> = new Set()
+  /** The runs that are not empty. No Set: its outgrown tables keep all later runs alive until a full garbage collection. */
+  readonly runs: Run[] = []
   /** Tasks added and not ended, over all runs. */
   unsettled = 0
   readonly #reports = new Set<DrainReport>()
@@ -103,6 +104,15 @@ export class Scope implements BackgroundTasksScope {
     const tasks = new BackgroundTasks(this, opened)
     if (request) setListOf(request, tasks)
     return { tasks, settle: (response, ending) => settle(tasks, response, ending) as typeof response }
+  }
+
+  enter(run: Run): void {
+    run.index = this.runs.push(run) - 1
+  }
+
+  leave(run: Run): void {
+    const last = this.runs.pop() as Run
+    if (last !== run) this.runs[(last.index = run.index)] = last
   }
 
   /** Counts the end of a task. */
@@ -124,7 +134,7 @@ export class Scope implements BackgroundTasksScope {
       refuse('timeoutMs', 'a number of milliseconds, 0 or more', timeoutMs, 'drain')
     }
     if (isInTaskOf(this)) {
-      throw new Error('Cannot drain inside a task, as it would wait for itself: drain outside')
+      throw new Error('Cannot drain inside a task as it would wait for itself')
     }
     const report: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
     let over = false
@@ -134,7 +144,8 @@ export class Scope implements BackgroundTasksScope {
       this.#wake()
     }
     this.#reports.add(report)
-    const disarm = after(timeoutMs, abandon)
+    // Past 2^31-1 ms setTimeout fires at once.
+    const timer = timeoutMs < Infinity ? setTimeout(abandon, Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
     signal?.addEventListener('abort', abandon)
     if (signal?.aborted) abandon()
     // A loop, as whoever awaited the last task may add another.
@@ -142,20 +153,9 @@ export class Scope implements BackgroundTasksScope {
       await new Promise<void>((wake) => this.#idle.push(wake))
       await new Promise((resolve) => afterMacrotask(resolve, undefined))
     }
-    disarm()
+    clearTimeout(timer)
     signal?.removeEventListener('abort', abandon)
     this.#reports.delete(report)
     return report
   }
-}
-
-/** A timer for any length of time, as setTimeout fires at once past 2^31-1 ms. Gives what takes it back. */
-function after(ms: number, fire: () => void): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const arm = (left: number): void => {
-    const next = Math.min(left, MAX_TIMEOUT_MS)
-    timer = setTimeout(() => (left > next ? arm(left - next) : fire()), next)
-  }
-  if (ms < Infinity) arm(ms)
-  return () => clearTimeout(timer)
 }

@@ -49,7 +49,7 @@ export type { HandlerWithTasks, WrappedHandler } from './with-background-tasks.t
  */
 export function withBackgroundTasks<P extends unknown[] = any[], R extends Request = Request>(
   handler: HandlerWithTasks<P, R>,
-  options?: BackgroundTasksOptions<P>,
+  options?: BackgroundTasksOptions<NoInfer<P>>,
 ): WrappedHandler<P, R> {
   if (typeof handler !== 'function') refuse('handler', 'a function (request, tasks) => Response', handler)
   return wrap(handler, createBackgroundTasks(options))

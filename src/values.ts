@@ -8,7 +8,7 @@
 export function show(value: unknown): string {
   if (typeof value === 'function') return `function ${value.name || 'anonymous'}`
   if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value)
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value).slice(0, 80)
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value)
 }
 
 export function isPromise<T>(value: T | PromiseLike<T>): value is Promise<T> {

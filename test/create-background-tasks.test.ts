@@ -100,15 +100,18 @@ describe('drain', () => {
   })
 
   test('abandons at its deadline what runs and what waits, once and finally', async () => {
+    const started = deferred()
     const gate = deferred()
     const { call, handler, log } = wrapped((tasks) => {
       tasks.add(function hangs() {
+        started.resolve()
         return gate.promise
       })
       tasks.add(function waits() {})
       return ok()
     })
     await call()
+    await started.promise
     const report = await handler.drain({ timeoutMs: 20 })
     expect(report).toEqual({
       ...nothing,
@@ -190,12 +193,14 @@ describe('drain', () => {
 
   test('ends at its deadline even when an observer adds a task then, and that one is not lost', async () => {
     let list!: BackgroundTasks
+    const started = deferred()
     const gate = deferred()
     const ends: string[] = []
     const { call, handler } = wrapped(
       (tasks) => {
         list = tasks
         tasks.add(function hangs() {
+          started.resolve()
           return new Promise(() => {})
         })
         return ok()
@@ -212,7 +217,7 @@ describe('drain', () => {
       },
     )
     await call()
-    await turn()
+    await started.promise
     const tooLong = new Promise((resolve) => setTimeout(resolve, 1000, 'it hangs'))
     expect(await Promise.race([handler.drain({ timeoutMs: 5 }), tooLong])).not.toBe('it hangs')
     gate.resolve()
@@ -243,21 +248,35 @@ describe('drain', () => {
     expect((await handler.drain()).succeeded).toBe(1)
   })
 
-  test('rejects inside one of its own tasks, where the host can tell', async () => {
+  const refusal = 'Cannot drain inside a task as it would wait for itself'
+
+  test('rejects when one of its own tasks calls it at once, on any host', async () => {
+    const errors: unknown[] = []
+    const { call, handler } = wrapped(
+      (tasks) => {
+        tasks.add(() => handler.drain())
+        return ok()
+      },
+      { onError: (error) => errors.push(error) },
+    )
+    await call()
+    expect((await handler.drain()).failed).toBe(1)
+    expect(errors).toEqual([new Error(refusal)])
+  })
+
+  test('rejects when one of its own tasks calls it later, where the host can tell', async () => {
     const canTell = Number.parseInt(process.versions.node, 10) >= 24
     const answers: unknown[] = []
     const { call, handler } = wrapped((tasks) => {
       tasks.add(async () => {
         await turn()
-        answers.push(canTell ? await handler.drain().catch((error: Error) => error.message) : 'cannot tell')
+        answers.push(canTell ? await handler.drain().catch((error: Error) => error.message) : refusal)
       })
       return ok()
     })
     await call()
     await handler.drain()
-    expect(answers).toEqual([
-      canTell ? 'Cannot drain inside a task, as it would wait for itself: drain outside' : 'cannot tell',
-    ])
+    expect(answers).toEqual([refusal])
   })
 
   test('refuses a bad time', async () => {

@@ -97,11 +97,13 @@ describe('a task', () => {
   })
 
   test('that was abandoned may still reject: nobody hears of it, and the process sees no unhandled rejection', async () => {
+    const started = deferred()
     const gate = deferred()
     const failures: unknown[] = []
     const { call, handler, log } = wrapped(
       (tasks) => {
         tasks.add(function hangs() {
+          started.resolve()
           return gate.promise
         })
         return ok()
@@ -109,6 +111,7 @@ describe('a task', () => {
       { onError: (error) => failures.push(error) },
     )
     await call()
+    await started.promise
     await handler.drain({ timeoutMs: 5 })
     gate.reject(new Error('late'))
     await turn()

@@ -11,7 +11,7 @@ export type Column = 'sync, new Request' | 'sync, same Requests' | 'async, new R
 export type InProcessFigures = Record<Column, Record<Row, number[]>>
 
 /** How long each column is measured. */
-const COLUMN_MS = 6_000
+const COLUMN_MS = 4_000
 const WARM_UP_ROUNDS = 20
 /** A round is short: on a busy machine the long ones are all interrupted. */
 const REQUESTS = 2_048

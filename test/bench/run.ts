@@ -4,7 +4,7 @@
  * Everything is compared with its like in one run, in alternating rounds (A B A B …): a figure is the median of the
  * rounds' ratios or differences, behind it stands between which two values the middle half of the rounds lies.
  */
-import { availableParallelism } from 'node:os'
+import { availableParallelism, loadavg } from 'node:os'
 import { Child } from './_child.ts'
 import type { Column, InProcessFigures, Row } from './_in-process.ts'
 import type { Load, LoadFigures } from './_load.ts'
@@ -17,15 +17,19 @@ const FINISH_MS = 105_000
 const GENERATIONS = 3
 const CONNECTIONS = 8
 const SLOT_SECONDS = 0.12
-const WARM_UP_SECONDS = 0.7
+const WARM_UP_SECONDS = 0.5
 
 const kinds: Kind[] = ['bare', 'ours 0', 'hand-written 1', 'ours 1', 'ours 10', 'hono', 'hono ours 1']
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const started = performance.now()
 
+const busy = loadavg()[0] ?? 0
 console.log(
-  `background-tasks on Node ${process.versions.node}, ${availableParallelism()} CPUs; [middle half of the rounds]\n`,
+  `background-tasks on Node ${process.versions.node}, ${availableParallelism()} CPUs; [middle half of the rounds]`,
 )
+if (busy > 1)
+  console.log(`The machine was busy already (load ${busy.toFixed(1)}): what follows is not to be relied on.`)
+console.log()
 printInProcess(await figuresOf<InProcessFigures>('./_in-process.ts'))
 printLongList(await figuresOf<LongListFigures>('./_long-list.ts', ['--expose-gc']))
 printServers(await measureServers())
