@@ -143,11 +143,8 @@ export class Run {
     }
     const entry = this.#next as Entry
     this.#next = entry.next
+    if (this.#stopped) this.end(entry, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
     if (entry.ended) return this
-    if (this.#stopped) {
-      this.end(entry, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
-      return this
-    }
     this.#active++
     runTask(entry, this)
     if (this.#active < this.scope.options.concurrency) return this
