@@ -39,7 +39,8 @@ export interface BackgroundTasksOptions<P extends unknown[] = any[]> {
    *
    * - `'response'`: once it was returned.
    * - `'body'`: when its body ended, failed or was cancelled. The body is wrapped, with or without tasks: on Workers
-   *   its Content-Length becomes chunked encoding. A body nobody starts to read within 100 ms counts as returned.
+   *   its Content-Length becomes chunked encoding, on Bun a text without a `content-type` header goes out without one.
+   *   A body nobody starts to read within 100 ms counts as returned.
    * - `'auto'`: `'body'` for a response that streams by its headers, else `'response'`. These are
    *   `transfer-encoding: chunked` and the content types `text/event-stream`, `application/x-ndjson`,
    *   `application/jsonl`, `multipart/x-mixed-replace`, `text/x-component`.
