@@ -6,6 +6,7 @@
 import type { Adapter } from '../src/adapter.ts'
 import { afterReturn } from './_body.ts'
 import { afterCompleted, infoOf } from './_completed.ts'
+import { matching } from './_matches.ts'
 
 export type { ServeHandlerInfoLike } from './_completed.ts'
 
@@ -37,7 +38,7 @@ export function deno(): Adapter {
       largeBody: 'Deno reads the body ahead of the socket: past about 1 MB a CPU-bound task delays the tail',
       keepAlive: '`server.shutdown()` does not wait for tasks: call `drain` after it',
     },
-    matches: (call) => infoOf(call) !== undefined,
+    matches: matching(infoOf),
     afterResponse(start, call, response) {
       const info = infoOf(call)
       return info ? afterCompleted(start, info) : afterReturn(start, call, response)

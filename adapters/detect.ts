@@ -9,7 +9,7 @@
 import type { Adapter, Call } from '../src/adapter.ts'
 import { afterReturn } from './_body.ts'
 import { afterCompleted, infoOf, type ServeHandlerInfoLike } from './_completed.ts'
-import { extenderOfCall, extenderOfHost } from './_extender.ts'
+import { type ExtenderLike, extenderOfCall, extenderOfHost } from './_extender.ts'
 import { afterOutgoing, type OutgoingLike, outgoingOf } from './_outgoing.ts'
 
 const node: Adapter = {
@@ -28,20 +28,26 @@ const detached: Adapter = { name: 'detached', afterResponse: afterReturn }
  * @param call the call
  */
 export function detect(call: Call): Adapter {
+  const host = whoTells(call)
+  const extender = whoExtends(call)
+  if (extender) return { ...host, keepAlive: (work) => extender.waitUntil(work) }
+  if (host === detached) warnWhereFrozen()
+  return host
+}
+
+// A getter of the host's that throws says nothing: the other question is asked all the same.
+function whoTells(call: Call): Adapter {
   try {
-    const host = whoTells(call)
-    const extender = extenderOfCall(call) ?? extenderOfHost()
-    if (extender) return { ...host, keepAlive: (work) => extender.waitUntil(work) }
-    if (host === detached) warnWhereFrozen()
-    return host
+    return outgoingOf(call) ? node : infoOf(call) ? deno : detached
   } catch {
-    // A getter of the host's threw: nothing can be known of it.
     return detached
   }
 }
 
-function whoTells(call: Call): Adapter {
-  return outgoingOf(call) ? node : infoOf(call) ? deno : detached
+function whoExtends(call: Call): ExtenderLike | undefined {
+  try {
+    return extenderOfCall(call) ?? extenderOfHost()
+  } catch {}
 }
 
 let asked = false

@@ -8,6 +8,7 @@ import type { BackgroundTasks } from '../src/background-tasks.ts'
 import { type Drainable, type OpenList, Scope } from '../src/create-background-tasks.ts'
 import type { BackgroundTasksOptions } from '../src/options.ts'
 import { afterReturn } from './_body.ts'
+import { matching } from './_matches.ts'
 import { afterOutgoing, type OutgoingLike, outgoingOf, whenLeft } from './_outgoing.ts'
 
 export type { OutgoingLike } from './_outgoing.ts'
@@ -36,7 +37,7 @@ export function node(): Adapter {
   return {
     name: 'node',
     lacks: { keepAlive: '`server.close()` does not wait for tasks: call `drain` after it' },
-    matches: (call) => outgoingOf(call) !== undefined,
+    matches: matching(outgoingOf),
     afterResponse(start, call, response) {
       const outgoing = outgoingOf(call)
       return outgoing ? afterOutgoing(start, outgoing) : afterReturn(start, call, response)

@@ -6,6 +6,7 @@
 import type { Adapter } from '../src/adapter.ts'
 import { afterReturn } from './_body.ts'
 import { extenderOfCall } from './_extender.ts'
+import { matching } from './_matches.ts'
 
 /** The part of Workers' `ExecutionContext` that is used. */
 export interface ExecutionContextLike {
@@ -46,7 +47,7 @@ export function workers(): Adapter {
       addInBody:
         "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
     },
-    matches: ({ platform }) => platform.length > 1 && typeof platform[1]?.waitUntil === 'function',
+    matches: matching(({ platform }) => typeof platform[1]?.waitUntil === 'function'),
     keepAlive(work, call) {
       extenderOfCall(call)?.waitUntil(work)
     },

@@ -143,10 +143,11 @@ export class Scope implements BackgroundTasksScope {
       for (const run of [...this.runs]) run.abandon('drain reached its deadline')
       this.#wake()
     }
+    // First, as a signal that is none is refused here.
+    signal?.addEventListener('abort', abandon)
     this.#reports.add(report)
     // Past 2^31-1 ms setTimeout fires at once.
     const timer = timeoutMs < Infinity ? setTimeout(abandon, Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
-    signal?.addEventListener('abort', abandon)
     if (signal?.aborted) abandon()
     // A loop, as whoever awaited the last task may add another.
     while (this.unsettled > 0 && !over) {

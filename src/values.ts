@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Shows a value in a message, shortly and without ever throwing. */
+/** Shows a value in a message, shortly. */
 export function show(value: unknown): string {
   if (typeof value === 'function') return `function ${value.name || 'anonymous'}`
   if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value)

@@ -279,6 +279,14 @@ describe('drain', () => {
     expect(answers).toEqual([refusal])
   })
 
+  test('leaves no timer behind when it refuses a signal that is none', async () => {
+    using timers = watchTimers()
+    await expect(wrapped(ok).handler.drain({ timeoutMs: 5000, signal: {} as never })).rejects.toThrow(TypeError)
+    const left = [...timers.live.keys()] as NodeJS.Timeout[]
+    for (const timer of left) clearTimeout(timer)
+    expect(left.length).toBe(0)
+  })
+
   test('refuses a bad time', async () => {
     await expect(wrapped(ok).handler.drain({ timeoutMs: -1 })).rejects.toThrow(
       "Cannot drain as 'timeoutMs' must be a number of milliseconds, 0 or more: current value is -1",

@@ -41,6 +41,15 @@ describe('a call', () => {
     expect([adapter.name, adapter.keepAlive !== undefined]).toEqual([name, held])
   })
 
+  test('whose env throws from a getter is still held by its context', () => {
+    const hostile = {
+      get outgoing() {
+        throw new Error('host')
+      },
+    }
+    expect(detect(call([hostile, extender])).keepAlive).not.toBe(undefined)
+  })
+
   test('whose host objects throw from their getters is detached', () => {
     const hostile = {
       get outgoing() {

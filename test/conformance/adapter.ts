@@ -52,7 +52,12 @@ export function testAdapter(
     })
 
     test('tells its host by the call, and never throws whatever the call', () => {
-      for (const arguments_ of [[], [undefined], [null, 1, 'x', {}], [{ outgoing: 'env', res: 1 }]]) {
+      const hostile = {
+        get outgoing() {
+          throw new Error('host')
+        },
+      }
+      for (const arguments_ of [[], [undefined], [null, 1, 'x', {}], [{ outgoing: 'env', res: 1 }], [hostile]]) {
         expect(() => adapter.matches?.(callOf(arguments_))).not.toThrow()
       }
       if (adapter.matches) expect(adapter.matches(callOf(platform()))).toBe(matches)
