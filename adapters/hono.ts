@@ -44,13 +44,7 @@ export function backgroundTasks(
     c,
     next,
   ) {
-    const { tasks, settle } = scope.open({
-      request: c.req.raw,
-      // Asked at the first `add`, as the answer may be dear.
-      get platform() {
-        return platformOf(c)
-      },
-    })
+    const { tasks, settle } = scope.open(new HonoCall(c))
     c.set('tasks', tasks)
     try {
       await next()
@@ -68,13 +62,30 @@ export function backgroundTasks(
   return Object.assign(middleware, { drain: scope.drain.bind(scope) })
 }
 
-// Hono's getter throws where the host passed no execution context, and an error costs more than all the rest of ours: on
-// Node, where there is none, it is not asked.
-function platformOf(c: Context): unknown[] {
-  if (c.env?.outgoing) return [c.env]
-  try {
-    return [c.env, c.executionCtx]
-  } catch {
-    return [c.env]
+/**
+ * Asked for its platform at the first `add`, as the answer may be dear. A class, as an object literal with a getter gets a
+ * shape of its own each time, which keeps all of its request alive until a full garbage collection.
+ */
+class HonoCall {
+  readonly #c: Context
+
+  constructor(c: Context) {
+    this.#c = c
+  }
+
+  get request(): Request {
+    return this.#c.req.raw
+  }
+
+  get platform(): unknown[] {
+    const { env } = this.#c
+    // Hono's getter throws where the host passed no execution context, and an error costs more than all the rest of ours:
+    // on Node, where there is none, it is not asked.
+    if (env?.outgoing) return [env]
+    try {
+      return [env, this.#c.executionCtx]
+    } catch {
+      return [env]
+    }
   }
 }
