@@ -21,7 +21,16 @@ export function extenderOfCall({ request, platform }: Call): ExtenderLike | unde
 /** The one that a host keeps for the request that is being handled: Vercel, Next, Netlify, Supabase. */
 export function extenderOfHost(): ExtenderLike | undefined {
   const host = globalThis as { [key: PropertyKey]: any }
-  return [host[VERCEL]?.get?.(), host[NEXT]?.get?.(), host['Netlify']?.context, host['EdgeRuntime']].find(isExtender)
+  return (
+    asExtender(host[VERCEL]?.get?.()) ??
+    asExtender(host[NEXT]?.get?.()) ??
+    asExtender(host['Netlify']?.context) ??
+    asExtender(host['EdgeRuntime'])
+  )
+}
+
+function asExtender(value: unknown): ExtenderLike | undefined {
+  return isExtender(value) ? value : undefined
 }
 
 function isExtender(value: unknown): value is ExtenderLike {

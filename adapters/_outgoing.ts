@@ -38,17 +38,37 @@ function isOutgoing(value: unknown): value is OutgoingLike {
 const queues = new WeakMap<SocketLike, Set<() => void>>()
 
 /** The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. */
-export function afterOutgoing(start: (delivery: Delivery) => void, outgoing: OutgoingLike): void {
-  // The hop lets the end of a `Connection: close` socket go out before a task that burns CPU.
-  whenLeft(outgoing, (delivery) => afterMacrotask(start, delivery))
+export function afterOutgoing(start: Left, outgoing: OutgoingLike): void {
+  whenLeft(outgoing, start, afterSharedMacrotask)
 }
 
-/** Calls `left` once, when the response has been flushed or its client has gone. Still in the turn of Node's event. */
-export function whenLeft(outgoing: OutgoingLike, left: (delivery: Delivery) => void): void {
+type Left = (delivery: Delivery) => void
+let waiting: [Left, Delivery][] = []
+
+/** A hop lets the end of a `Connection: close` socket go out before a task that burns CPU. One hop is enough for a turn. */
+function afterSharedMacrotask(left: Left, delivery: Delivery): void {
+  if (waiting.push([left, delivery]) === 1) afterMacrotask(callWaiting, undefined)
+}
+
+function callWaiting(): void {
+  const called = waiting
+  waiting = []
+  for (const [left, delivery] of called) left(delivery)
+}
+
+/**
+ * Calls `left` once, when the response has been flushed or its client has gone: in the turn of Node's event, or as `call`
+ * does it.
+ */
+export function whenLeft(
+  outgoing: OutgoingLike,
+  left: Left,
+  call: (left: Left, delivery: Delivery) => void = (left, delivery) => left(delivery),
+): void {
   // What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only.
   const isOver = outgoing.closed || outgoing.destroyed || outgoing.stream?.destroyed
   if (isOver || typeof outgoing.on !== 'function') {
-    left(deliveryOf(outgoing))
+    call(left, deliveryOf(outgoing))
     return
   }
   // A pipelined response that waits for its socket hears nothing of that one's death (before Node 24).
@@ -58,7 +78,7 @@ export function whenLeft(outgoing: OutgoingLike, left: (delivery: Delivery) => v
     if (over) return
     over = true
     queue?.delete(close)
-    left(deliveryOf(outgoing))
+    call(left, deliveryOf(outgoing))
   }
   queue?.add(close)
   // Not `once`, which would wrap it: `over` says the same.

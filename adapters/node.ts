@@ -55,13 +55,15 @@ export type TasksFor = ((res: OutgoingLike) => BackgroundTasks) & Drainable
  * @throws {TypeError} an option is not what it must be
  */
 export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>): TasksFor {
-  const lists = new WeakMap<OutgoingLike, OpenList>()
+  // A property, as a WeakMap grows dear under load.
+  const list = Symbol('background tasks')
+  type Listed = OutgoingLike & { [list]?: OpenList }
   const { afterResponse } = node()
   const adapter: Adapter = {
     name: 'node',
     // Nobody tells when such a handler has ended; the end of its response is the end of it.
     keepAlive(_work, { platform: [res] }) {
-      whenLeft(res, () => lists.get(res)?.settle(undefined, { status: res.statusCode }))
+      whenLeft(res, () => res[list].settle(undefined, { status: res.statusCode }))
     },
     afterResponse,
   }
@@ -73,9 +75,7 @@ export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>
           `Cannot give the tasks of the response as it must be a ServerResponse: current value is ${String(res)}`,
         )
       }
-      let list = lists.get(res)
-      if (!list) lists.set(res, (list = scope.open({ platform: [res] })))
-      return list.tasks
+      return ((res as Listed)[list] ??= scope.open({ platform: [res] })).tasks
     },
     { drain: scope.drain.bind(scope) },
   )

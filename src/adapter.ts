@@ -84,10 +84,14 @@ export interface Adapter<P extends unknown[] = any[]> {
 
 const isDeno = 'Deno' in globalThis
 // Taken once: a test's fake timers must not stop the tasks of the code under test.
-const { setImmediate, setTimeout } = globalThis as unknown as {
+const { setImmediate, setTimeout, clearTimeout } = globalThis as unknown as {
   setImmediate?: <T>(run: (value: T) => void, value: T) => unknown
-  setTimeout: <T>(run: (value: T) => void, ms: number, value: T) => unknown
+  setTimeout: <T>(run: (value: T) => void, ms: number, value?: T) => unknown
+  clearTimeout: (timer: unknown) => void
 }
+
+export const startTimer: (run: () => void, ms: number) => unknown = (run, ms) => setTimeout(run, ms)
+export const stopTimer: (timer: unknown) => void = (timer) => clearTimeout(timer)
 
 /**
  * Runs `run(value)` in a new macrotask: the event loop gets its turn first, so that bytes already written leave.
@@ -100,3 +104,6 @@ export function afterMacrotask<T>(run: (value: T) => void, value: T): void {
   if (setImmediate && !isDeno) setImmediate(run, value)
   else setTimeout(run, 0, value)
 }
+
+/** Settles in a new macrotask. */
+export const hop = (): Promise<void> => new Promise((resolve) => afterMacrotask(resolve, undefined))

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The list of one request.
  *
@@ -5,23 +6,21 @@
  */
 import { type Adapter, afterMacrotask, type Call, type Delivery, type Outcome } from './adapter.ts'
 import type { Ending, OpenOptions, Scope } from './create-background-tasks.ts'
-import { print, TooManyTasksError } from './errors.ts'
-import type { TaskInfo } from './observer.ts'
+import type { Task } from './define-task.ts'
+import { type Entry, entryOf, type PendingTask, shown, type TaskArguments } from './entry.ts'
+import { print } from './errors.ts'
 import { judge } from './options.ts'
+import { checkDisposable } from './resource.ts'
+import { isFunction } from './rules.ts'
 import { Run } from './run-list.ts'
-import { Entry } from './run-task.ts'
-import { isPromise, isResponse, show } from './values.ts'
+import { isPromise, isResponse } from './values.ts'
 
-/** A task that has not started. */
-export interface PendingTask extends TaskInfo {
-  /** What the function will be called with. */
-  readonly args: readonly unknown[]
-}
-
-/** Ends the handler's part of a list; kept off the class, which is what users see. */
-export let settle: (tasks: BackgroundTasks, response: unknown, ending: Ending | undefined) => unknown
+/** Ends the handler's part of a list, for its opener; kept off the class, which is what users see. */
+export let settle: (tasks: BackgroundTasks, opener: OpenOptions, response: unknown, ending?: Ending) => unknown
 /** Tells a list that a run of it is over. */
 export let leave: (tasks: BackgroundTasks, run: Run) => void
+/** Why a task must not run, once its list may start; undefined when it may. */
+export let refusalOf: (tasks: BackgroundTasks, entry: Entry) => string | undefined
 /** Whether a list has nothing more to do, so that the same Request may have a new one. */
 export let isOver: (tasks: BackgroundTasks) => boolean
 
@@ -35,7 +34,8 @@ export class BackgroundTasks {
   /** Set when the handler has returned or thrown. */
   #outcome: Outcome | undefined
   #verdict: boolean | undefined
-  #awaitingStart = false
+  /** What the adapter was given last, until it is called. */
+  #awaited: ((delivery: Delivery) => void) | undefined
 
   /** Made by `withBackgroundTasks` and its kin, one for each request. */
   constructor(scope: Scope, opened: OpenOptions) {
@@ -50,8 +50,7 @@ export class BackgroundTasks {
 
   /** The tasks that have not started, in order. A copy: changing it changes nothing. */
   get pending(): readonly PendingTask[] {
-    const entries = this.#run?.entries('pending') ?? []
-    return entries.map(({ id, name, args = [] }) => ({ id, name, args: [...args] }))
+    return this.#run?.entries('pending').map(shown) ?? []
   }
 
   /**
@@ -63,104 +62,126 @@ export class BackgroundTasks {
    * @throws {TypeError} `fn` is not a function
    * @throws {TooManyTasksError} `maxPending` is reached
    */
-  add<A extends unknown[]>(fn: (...args: A) => unknown, ...args: NoInfer<A>): void {
-    if (typeof fn !== 'function') {
-      const hint = isPromise(fn) ? ': pass the function and its arguments, not the promise' : ''
-      throw new TypeError(`Cannot add the task as it must be a function: current value is ${show(fn)}${hint}`)
-    }
-    const entry = new Entry(fn as (...args: unknown[]) => unknown, args)
-    const { maxPending } = this.#scope.options
-    if (this.#scope.unsettled >= maxPending) {
-      throw new TooManyTasksError(
-        `Cannot add the task '${entry.name}' as ${maxPending} tasks are unsettled (maxPending): answer 503`,
-      )
-    }
-    const run = this.#run ?? this.#begin()
-    run.push(entry)
+  add<A extends unknown[]>(fn: (...args: A) => unknown, ...args: NoInfer<A>): void
+  /**
+   * Adds a task made by `defineTask`.
+   *
+   * @param task the task
+   * @param rest its input, and options
+   * @returns the id of the task
+   * @throws {TaskInputError} the schema of the task refuses the input
+   * @throws {TypeError} its schema is asynchronous, or the id is not a string
+   * @throws {TooManyTasksError} `maxPending` is reached
+   */
+  add<I>(task: Task<I>, ...rest: TaskArguments<NoInfer<I>>): string
+  add(work: unknown, ...args: unknown[]): string | undefined {
+    const scope = this.#scope
+    const entry = entryOf(work, args, scope.options)
+    scope.admit(entry)
+    this.#currentRun().push(entry)
+    return entry.policy?.task && entry.id
+  }
+
+  /**
+   * Keeps a resource for the tasks, and disposes of it when the last of them has ended and the response has left: the last
+   * resource first, also when there was no task, or none that ran. What that throws goes to `onError`; a drain waits for it.
+   *
+   * @param resource a `Disposable` or `AsyncDisposable`
+   * @returns the same
+   * @throws {TypeError} it is neither
+   */
+  use<R extends Disposable | AsyncDisposable>(resource: R): R {
+    checkDisposable(resource)
+    const run = this.#currentRun()
+    run.resources = [...(run.resources ?? []), resource]
+    return resource
   }
 
   /** Discards what has not started. Each task is reported as `discarded`. */
   clear(): void {
-    this.#run?.discard('cleared')
+    this.#run?.discard(() => 'cleared')
   }
 
   /** What the adapter is asked with; its `tasks` makes it too dear for a request without tasks. */
   get #call(): Call {
+    if (this.#madeCall) return this.#madeCall
     const { request, platform = [] } = this.#opened
-    return (this.#madeCall ??= { request, platform, tasks: this, start: this.#scope.options.start })
+    return (this.#madeCall = { request, platform, tasks: this, start: this.#scope.options.start })
   }
 
   get #adapter(): Adapter {
     return (this.#foundAdapter ??= this.#scope.options.adapter ?? this.#scope.detect(this.#call))
   }
 
-  /** A fresh run: at the first `add`, and at the first after the list became empty. */
-  #begin(): Run {
+  /** A fresh one at the first `add`, and at the first after the list became empty. */
+  #currentRun(): Run {
+    if (this.#run) return this.#run
     const run = new Run(this.#scope, this)
     this.#adapter.keepAlive?.(run.work(), this.#call)
     this.#run = run
     this.#scope.enter(run)
-    if (this.#outcome && !this.#awaitingStart) this.#awaitStart(undefined)
+    if (this.#outcome && !this.#awaited) this.#awaitStart(undefined)
     return run
   }
 
-  #settle(response: unknown, ending: Ending | undefined): unknown {
-    if (this.#outcome) return response
-    const status = ending?.status ?? (isResponse(response) ? response.status : undefined)
+  #settle(opener: OpenOptions, response: unknown, ending: Ending | undefined): unknown {
+    if (this.#opened !== opener || this.#outcome) return response
+    const answer = isResponse(response) ? response : undefined
     const threw = ending !== undefined && 'error' in ending
-    this.#outcome = { status, threw, error: ending?.error, delivery: undefined }
     const { runOn, start } = this.#scope.options
-    if (typeof runOn === 'string') this.#decide()
+    this.#outcome = { status: ending?.status ?? answer?.status, threw, error: ending?.error, delivery: undefined }
+    if (typeof runOn === 'string') this.#verdict = judge(runOn, this.#outcome)
+    // A rule that is a function is asked when the list starts.
+    if (this.#verdict === false)
+      this.#run?.discard((entry) => (isFunction(entry.runOn) ? undefined : this.#refusal(entry)))
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
-    return this.#run || (start === 'body' && this.#verdict) ? this.#awaitStart(response) : response
+    if (!this.#run && (start !== 'body' || this.#verdict === false)) return response
+    const held = this.#awaitStart(answer)
+    if (!isPromise(held)) return held ?? response
+    return held.then((later) => later ?? response)
   }
 
-  /** Whether the tasks may run; if not, they are discarded. */
-  #decide(): void {
+  /** Why a task must not run. The wrapper's rule is asked once for all tasks, a task's own one for that task. */
+  #refusal(entry: Entry): string | undefined {
     const outcome = this.#outcome as Outcome
-    this.#verdict ??= judge(this.#scope.options.runOn, outcome)
-    if (!this.#verdict) this.#run?.discard(outcome.threw ? 'the handler threw' : 'runOn said no')
+    const verdict = entry.runOn
+      ? judge(entry.runOn, outcome)
+      : (this.#verdict ??= judge(this.#scope.options.runOn, outcome))
+    if (!verdict) return outcome.threw ? 'the handler threw' : 'runOn said no'
   }
 
-  /** Asks the adapter to say when the response has left. Gives what the handler's caller has to get. */
-  #awaitStart(response: unknown): unknown {
-    let started = false
+  /** Asks the adapter to say when the response has left. Gives what has to be answered instead of the response. */
+  #awaitStart(response: Response | undefined): ReturnType<Adapter['afterResponse']> {
     const start = (delivery: Delivery): void => {
-      if (!started) this.#start(delivery)
-      started = true
+      if (this.#awaited === start) this.#start(delivery)
     }
-    this.#awaitingStart = true
+    this.#awaited = start
     try {
-      const answer = this.#adapter.afterResponse(start, this.#call, isResponse(response) ? response : undefined)
-      if (!isPromise(answer)) return answer ?? response
-      return answer.then(
-        (later) => later ?? response,
-        (error) => this.#startAnyway(start, error, response),
-      )
+      const answer = this.#adapter.afterResponse(start, this.#call, response)
+      return isPromise(answer) ? answer.then(undefined, (error) => this.#startAnyway(start, error)) : answer
     } catch (error) {
-      return this.#startAnyway(start, error, response)
+      return this.#startAnyway(start, error)
     }
   }
 
-  #startAnyway(start: (delivery: Delivery) => void, error: unknown, response: unknown): unknown {
+  #startAnyway(start: (delivery: Delivery) => void, error: unknown): void {
     print(`adapter '${this.#adapter.name}' failed`, error)
     afterMacrotask(start, 'returned')
-    return response
   }
 
   #start(delivery: Delivery): void {
-    this.#awaitingStart = false
-    const outcome = this.#outcome as { delivery: Delivery | undefined }
+    this.#awaited = undefined
+    const outcome = this.#outcome as Outcome & { delivery: Delivery | undefined }
     outcome.delivery ??= delivery
-    this.#decide()
-    this.#run?.open(outcome.delivery)
+    this.#run?.open(outcome)
   }
 
   static {
-    settle = (tasks, response, ending) => tasks.#settle(response, ending)
+    settle = (tasks, opener, response, ending) => tasks.#settle(opener, response, ending)
     leave = (tasks, run) => {
       if (tasks.#run === run) tasks.#run = undefined
     }
-    isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && !tasks.#awaitingStart
+    refusalOf = (tasks, entry) => tasks.#refusal(entry)
+    isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && tasks.#awaited === undefined
   }
 }

@@ -3,11 +3,39 @@
  *
  * @module
  */
+import type { StandardIssue } from './standard-schema.ts'
 import { isPromise } from './values.ts'
 
 /** Thrown by `add` when `maxPending` tasks are unsettled already. Answer with status 503. */
 export class TooManyTasksError extends Error {
   override readonly name = 'TooManyTasksError'
+}
+
+/** Thrown by `add` when the input of a task is not what its schema wants; also by a worker that finds it so. */
+export class TaskInputError extends Error {
+  override readonly name = 'TaskInputError'
+  /** What the schema said. */
+  readonly issues: readonly StandardIssue[]
+
+  constructor(message: string, issues: readonly StandardIssue[] = [], options?: ErrorOptions) {
+    super(message, options)
+    this.issues = issues
+  }
+}
+
+/** What a task fails with that took longer than its `timeoutMs`. Its signal is aborted with the same. */
+export class TaskTimeoutError extends Error {
+  override readonly name = 'TaskTimeoutError'
+}
+
+/** To be thrown by a task that need not be tried again, whatever its `retry` says. */
+export class NonRetryableError extends Error {
+  override readonly name = 'NonRetryableError'
+}
+
+/** Whether there is no point in a further attempt. By name: the class may come from another copy of the package. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof Error && /^(NonRetryable|TaskInput)Error$/.test(error.name)
 }
 
 /** Prints what went wrong in a callback or adapter: thrown, it would hit somebody innocent. */

@@ -17,11 +17,12 @@
  */
 import { detect } from '../adapters/detect.ts'
 import { type BackgroundTasksScope, Scope } from './create-background-tasks.ts'
-import { type BackgroundTasksOptions, refuse } from './options.ts'
+import type { BackgroundTasksOptions } from './options.ts'
+import { refuse } from './rules.ts'
 import { type HandlerWithTasks, type WrappedHandler, wrap } from './with-background-tasks.ts'
 
 export type { Adapter, Call, Delivery, HostFeature, Outcome } from './adapter.ts'
-export { BackgroundTasks, type PendingTask } from './background-tasks.ts'
+export { BackgroundTasks } from './background-tasks.ts'
 export type {
   BackgroundTasksScope,
   Drainable,
@@ -31,9 +32,13 @@ export type {
   OpenList,
   OpenOptions,
 } from './create-background-tasks.ts'
-export { TooManyTasksError } from './errors.ts'
-export type { Observer, TaskEnd, TaskEvent, TaskInfo } from './observer.ts'
+export { defineTask, type Task, type TaskContext, type TaskDefinition } from './define-task.ts'
+export type { AddOptions, PendingTask, TaskArguments } from './entry.ts'
+export { NonRetryableError, TaskInputError, TaskTimeoutError, TooManyTasksError } from './errors.ts'
+export type { FailedTask, Observer, TaskEnd, TaskEvent, TaskInfo } from './observer.ts'
 export type { BackgroundTasksOptions, OnError, RunOn } from './options.ts'
+export type { RetryOptions, RetryPolicy } from './retry.ts'
+export type { SchemaInput, SchemaOutput, StandardIssue, StandardResult, StandardSchemaLike } from './standard-schema.ts'
 export type { HandlerWithTasks, WrappedHandler } from './with-background-tasks.ts'
 
 /**
@@ -51,8 +56,9 @@ export function withBackgroundTasks<P extends unknown[] = any[], R extends Reque
   handler: HandlerWithTasks<P, R>,
   options?: BackgroundTasksOptions<NoInfer<P>>,
 ): WrappedHandler<P, R> {
-  if (typeof handler !== 'function') refuse('handler', 'a function (request, tasks) => Response', handler)
-  return wrap(handler, createBackgroundTasks(options))
+  if (typeof handler !== 'function')
+    refuse('handler', 'a function (request, tasks) => Response', handler, 'create background tasks')
+  return wrap(handler, new Scope(options as BackgroundTasksOptions | undefined, detect))
 }
 
 /**

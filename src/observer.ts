@@ -4,7 +4,10 @@
  * @module
  */
 import type { Delivery } from './adapter.ts'
-import type { Entry } from './run-task.ts'
+import type { Scope } from './create-background-tasks.ts'
+import type { Entry } from './entry.ts'
+import { guarded } from './errors.ts'
+import type { Run } from './run-list.ts'
 
 /** Names a task. */
 export interface TaskInfo {
@@ -12,6 +15,12 @@ export interface TaskInfo {
   readonly id: string
   /** The name of the function, or `anonymous`. */
   readonly name: string
+}
+
+/** Names a task that failed. */
+export interface FailedTask extends TaskInfo {
+  /** The number of its last attempt, from 1. */
+  readonly attempt: number
 }
 
 /** The four ways in which a task ends. */
@@ -38,10 +47,15 @@ export interface TaskEvent {
 /** Sees every event. What it throws is printed and goes no further. */
 export type Observer = (event: TaskEvent) => void
 
-/** Made only where somebody observes. */
-export function eventOf(
+/** Tells the observer, where there is one. */
+export function tell(run: Run, entry: Entry, type: TaskEvent['type'], detail?: Partial<TaskEvent>): void {
+  const { observer } = run.scope.options
+  if (observer) guarded('observer failed', () => observer(eventOf(run, entry, type, detail)))
+}
+
+function eventOf(
+  { outcome }: Run,
   { id, name, attempt, startedAt }: Entry,
-  delivery: Delivery | undefined,
   type: TaskEvent['type'],
   detail: Partial<TaskEvent> | undefined,
 ): TaskEvent {
@@ -51,7 +65,12 @@ export function eventOf(
     at: Date.now(),
     ...(attempt && { attempt }),
     ...(startedAt && type !== 'started' && { durationMs: performance.now() - startedAt }),
-    ...(delivery && { delivery }),
+    ...(outcome?.delivery && { delivery: outcome.delivery }),
     ...detail,
   }
+}
+
+/** Tells `onError`. */
+export function report({ options }: Scope, error: unknown, { id, name, attempt }: FailedTask): void {
+  guarded('onError failed', () => options.onError(error, { id, name, attempt }))
 }

@@ -5,14 +5,15 @@
  */
 import type { Adapter, Outcome } from './adapter.ts'
 import { print } from './errors.ts'
-import type { Observer, TaskInfo } from './observer.ts'
-import { show } from './values.ts'
+import type { FailedTask, Observer } from './observer.ts'
+import { policyOf, type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
+import { checked, isBoolean, isFunction, milliseconds, oneOf, type Rules } from './rules.ts'
 
 /** Which outcomes let tasks run. */
 export type RunOn = 'response' | 'success' | 'always' | ((outcome: Outcome) => boolean)
 
 /** Told of a task that failed. What it throws, or rejects with, is printed and goes no further. */
-export type OnError = (error: unknown, task: TaskInfo & { readonly attempt: number }) => unknown
+export type OnError = (error: unknown, task: FailedTask) => unknown
 
 /** Options of `withBackgroundTasks` and its kin. */
 export interface BackgroundTasksOptions<P extends unknown[] = any[]> {
@@ -61,6 +62,19 @@ export interface BackgroundTasksOptions<P extends unknown[] = any[]> {
    */
   stopOnError?: boolean | undefined
   /**
+   * How long each attempt of a task may take, in milliseconds: 1 to 2^31-1. Then it counts as failed with
+   * `TaskTimeoutError` and the list goes on; what it still does is ignored. Code that never yields cannot be stopped.
+   *
+   * @default none
+   */
+  timeoutMs?: number | undefined
+  /**
+   * What happens when a task fails.
+   *
+   * @default none: one attempt
+   */
+  retry?: RetryOptions | undefined
+  /**
    * How many tasks may be unsettled at once, over all requests; past it `add` throws `TooManyTasksError`.
    *
    * @default Infinity
@@ -76,25 +90,28 @@ export interface BackgroundTasksOptions<P extends unknown[] = any[]> {
   observer?: Observer | undefined
 }
 
+type Optional = 'adapter' | 'observer' | 'timeoutMs'
+
 /** Options with their defaults filled in. */
-export type Settings = Pick<BackgroundTasksOptions, 'adapter' | 'observer'> & {
-  [K in Exclude<keyof BackgroundTasksOptions, 'adapter' | 'observer'>]-?: NonNullable<BackgroundTasksOptions[K]>
+export type Settings = Pick<BackgroundTasksOptions, Optional> & { retry: RetryPolicy | undefined } & {
+  [K in Exclude<keyof BackgroundTasksOptions, Optional | 'retry'>]-?: NonNullable<BackgroundTasksOptions[K]>
 }
 
-const isFunction = (value: unknown): boolean => typeof value === 'function'
 const isCount = (value: unknown): boolean => value === Infinity || (Number.isInteger(value) && (value as number) > 0)
-const oneOf = (...names: string[]): [string, (value: any) => boolean] => [
-  names.map((name) => `'${name}'`).join(', '),
-  (value) => names.includes(value),
-]
-
 const [runOnNames, isRunOnName] = oneOf('response', 'success', 'always')
-const rules: { [name: string]: [fallback: unknown, expected: string, accepts: (value: any) => boolean] } = {
+export const runOnRule: Rules[string] = [
+  undefined,
+  `${runOnNames} or a function`,
+  (value) => isFunction(value) || isRunOnName(value),
+]
+const rules: Rules = {
   adapter: [undefined, 'an adapter such as node() or workers()', (value) => isFunction(value?.afterResponse)],
-  runOn: ['response', `${runOnNames} or a function`, (value) => isFunction(value) || isRunOnName(value)],
+  runOn: runOnRule,
   start: ['auto', ...oneOf('auto', 'response', 'body')],
   concurrency: [1, 'a positive integer or Infinity', isCount],
-  stopOnError: [false, 'a boolean', (value) => typeof value === 'boolean'],
+  stopOnError: [false, 'a boolean', isBoolean],
+  timeoutMs: milliseconds(undefined, 1),
+  retry: retryRule,
   maxPending: [Infinity, 'a positive integer or Infinity', isCount],
   onError: [printFailure, 'a function', isFunction],
   observer: [undefined, 'a function', isFunction],
@@ -106,18 +123,9 @@ const rules: { [name: string]: [fallback: unknown, expected: string, accepts: (v
  * @throws {TypeError} an option is not what it must be
  */
 export function settingsOf(options: BackgroundTasksOptions = {}): Settings {
-  if (typeof options !== 'object' || options === null) refuse('options', 'an object', options)
-  const settings = Object.entries(rules).map(([name, [fallback, expected, accepts]]) => {
-    const value = (options as Record<string, unknown>)[name]
-    if (value !== undefined && !accepts(value)) refuse(name, expected, value)
-    return [name, value ?? fallback]
-  })
-  return Object.fromEntries(settings)
-}
-
-/** Throws the one sentence in which every bad option is refused. */
-export function refuse(name: string, expected: string, value: unknown, what = 'create background tasks'): never {
-  throw new TypeError(`Cannot ${what} as '${name}' must be ${expected}: current value is ${show(value)}`)
+  const what = 'create background tasks'
+  const settings = checked<Settings>(rules, options, what)
+  return { ...settings, runOn: settings.runOn ?? 'response', retry: policyOf(settings.retry, what) }
 }
 
 /** Whether tasks may run after such an outcome. */
@@ -132,6 +140,6 @@ export function judge(runOn: RunOn, outcome: Outcome): boolean {
   }
 }
 
-function printFailure(error: unknown, { name, id, attempt }: TaskInfo & { readonly attempt: number }): void {
+function printFailure(error: unknown, { name, id, attempt }: FailedTask): void {
   print(`task '${name}' failed (id ${id}, attempt ${attempt})`, error)
 }

@@ -3,81 +3,66 @@
  *
  * @module
  */
-import { afterMacrotask, type Delivery } from './adapter.ts'
-import { type BackgroundTasks, leave } from './background-tasks.ts'
+import { hop, type Outcome } from './adapter.ts'
+import { type BackgroundTasks, leave, refusalOf } from './background-tasks.ts'
 import type { Scope } from './create-background-tasks.ts'
-import { guarded } from './errors.ts'
-import { eventOf, type TaskEnd, type TaskEvent } from './observer.ts'
-import { type Entry, runTask } from './run-task.ts'
+import type { Entry } from './entry.ts'
+import { EntryQueue } from './entry-queue.ts'
+import { isTurnOver } from './fairness.ts'
+import { report, type TaskEnd, type TaskEvent, tell } from './observer.ts'
+import { disposeAll } from './resource.ts'
+import { runTask } from './run-task.ts'
 
-/** How long, and how many tasks, a chain may hold the event loop. The count is for hosts whose clock stands still. */
-const BURST_MS = 5
-const BURST_TASKS = 64
+const STOPPED = 'an earlier task failed (stopOnError)'
 
 /**
- * From a list's first `add` until it is empty. The entries are a linked list, and each has one reaction in a chain of
- * promises: a reaction runs in the async context of its `then` call, which is the context of that task's `add`.
+ * From a list's first `add` until it is empty. Each entry has one reaction in a chain of promises: a reaction runs in the
+ * async context of its `then` call, which is the context of that task's `add`.
  */
-export class Run {
+export class Run extends EntryQueue {
   readonly scope: Scope
-  /** Tasks added and not yet ended. */
-  size = 0
-  /** Its place among the runs of the scope. */
+  /** Its place among the runs of the scope; -1 once it has left them. */
   index = 0
+  /** How the request ended; set when the tasks may start. */
+  outcome: Outcome | undefined
+  /** To be disposed of after the last task. */
+  resources: object[] | undefined
   #tasks: BackgroundTasks | undefined
   #release: (() => void) | undefined
-  #openGate!: (run: Run) => void
-  #chain: Promise<Run>
-  #delivery: Delivery | undefined
-  /** The first task that has not ended, the next to start, and the last. */
-  #first: Entry | undefined
-  #next: Entry | undefined
-  #last: Entry | undefined
+  #openGate: () => void
+  #chain: Promise<void>
   #active = 0
   #slotFree: (() => void) | undefined
-  #burstTasks = 0
-  #burstStart = 0
   #stopped = false
 
   constructor(scope: Scope, tasks: BackgroundTasks) {
+    super()
     this.scope = scope
     this.#tasks = tasks
-    this.#chain = new Promise((resolve) => {
-      this.#openGate = resolve
-    })
+    this.#chain = new Promise(takeResolve)
+    this.#openGate = taken as () => void
+    taken = undefined
   }
 
-  /** Settles one turn after the list is empty, so that whoever awaited the last task may still add another. */
+  /** Settles one turn after the run is over, so that whoever awaited the last task may still add another. */
   work(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#release = () => afterMacrotask(resolve, undefined)
-    })
+    return new Promise<void>((resolve) => {
+      this.#release = resolve
+    }).then(hop)
   }
 
   push(entry: Entry): void {
-    if (this.#last) this.#last.next = entry
-    this.#last = entry
-    this.#first ??= entry
-    this.#next ??= entry
-    this.size++
+    this.append(entry)
     this.scope.unsettled++
-    this.tell(entry, 'added')
-    this.#chain = this.#chain.then(nextStep)
+    tell(this, entry, 'added')
+    this.#chain = this.#chain.then(this.#step)
   }
 
   /** Lets the tasks start. */
-  open(delivery: Delivery | undefined): void {
-    this.#delivery = delivery
-    this.#openGate(this)
-  }
-
-  /** The tasks that have not ended, or not even started, in order of adding. */
-  entries(which: 'unsettled' | 'pending'): Entry[] {
-    const entries: Entry[] = []
-    for (let entry = which === 'pending' ? this.#next : this.#first; entry; entry = entry.next) {
-      if (!entry.ended) entries.push(entry)
-    }
-    return entries
+  open(outcome: Outcome): void {
+    this.outcome = outcome
+    this.#openGate()
+    if (this.size === 0) this.#emptied()
   }
 
   /** Ends a task, once: what comes after (the late result of an abandoned task) is ignored. */
@@ -85,74 +70,87 @@ export class Run {
     if (entry.ended) return
     // First of all: whoever is told may end the rest, and must not meet this one again.
     entry.ended = true
-    const { scope } = this
-    const { name } = entry
-    this.tell(entry, type, detail)
-    entry.work = entry.args = undefined
-    while (this.#first?.ended) this.#first = this.#first.next
+    tell(this, entry, type, detail)
+    this.dropEnded()
     if (type === 'failed') {
-      this.#stopped ||= scope.options.stopOnError
-      guarded('onError failed', () =>
-        scope.options.onError(detail?.error, { id: entry.id, name, attempt: entry.attempt }),
-      )
+      this.#stopped ||= this.scope.options.stopOnError
+      report(this.scope, detail?.error, entry)
     }
     if (entry.attempt > 0) {
       this.#active--
       this.#slotFree?.()
     }
-    if (--this.size === 0) {
-      this.#leave()
-      this.#release?.()
-    }
-    scope.count(type, entry, name)
+    if (--this.size === 0) this.#emptied()
+    this.scope.count(type, entry, detail?.error)
+    entry.work = entry.args = entry.policy = undefined
   }
 
-  /** Ends what has not started. */
-  discard(reason: string): void {
-    for (const entry of this.entries('pending')) this.end(entry, 'discarded', { reason })
+  /** Ends what has not started, or that part of it for which there is a reason. */
+  discard(reasonOf: (entry: Entry) => string | undefined): void {
+    for (const entry of this.entries('pending')) {
+      const reason = entry.ended ? undefined : reasonOf(entry)
+      if (reason) this.end(entry, 'discarded', { reason })
+    }
   }
 
   /** Ends all, at a deadline. What is added from now on starts a fresh run, as this one may hang in its task. */
   abandon(reason: string): void {
     const entries = this.entries('unsettled')
-    this.#leave()
-    for (const entry of entries) this.end(entry, 'abandoned', { reason })
+    const resources = this.resources ?? []
+    this.resources = undefined
+    this.#close()
+    for (const entry of entries) {
+      const stop = entry.policy?.stop
+      this.end(entry, 'abandoned', { reason })
+      stop?.(new DOMException(reason, 'AbortError'))
+    }
+    disposeAll(resources, this.scope)
   }
 
-  #leave(): void {
+  /** Resources go after the response, and one turn late, as whoever awaited the last task may add another. */
+  #emptied(): void {
+    if (!this.resources) this.#close()
+    else if (this.outcome) this.#dispose()
+  }
+
+  async #dispose(): Promise<void> {
+    await hop()
+    const resources = this.resources
+    if (this.size > 0 || !resources) return
+    this.resources = undefined
+    if (this.#tasks) leave(this.#tasks, this)
+    await disposeAll(resources, this.scope)
+    this.#close()
+  }
+
+  #close(): void {
     if (!this.#tasks) return
-    this.scope.leave(this)
     leave(this.#tasks, this)
     // A task that hangs keeps its run for ever, which must not keep the request.
     this.#tasks = undefined
+    this.scope.leave(this)
+    this.#release?.()
   }
 
-  /** Tells the observer, where there is one. */
-  tell(entry: Entry, type: TaskEvent['type'], detail?: Partial<TaskEvent>): void {
-    const { observer } = this.scope.options
-    if (observer) guarded('observer failed', () => observer(eventOf(entry, this.#delivery, type, detail)))
-  }
-
-  /** The reaction of one entry. What it returns, the next one waits for. */
-  step(): Run | Promise<Run> {
-    // The clock costs as much as a task; a single one has nothing to be fair to.
-    if (this.#burstTasks++ === 0) this.#burstStart = this.size > 1 ? performance.now() : 0
-    else if (this.#burstTasks > BURST_TASKS || performance.now() - this.#burstStart >= BURST_MS) {
-      this.#burstTasks = 0
-      return new Promise<Run>((resolve) => afterMacrotask(resolve, this)).then(nextStep)
-    }
-    const entry = this.#next as Entry
-    this.#next = entry.next
-    if (this.#stopped) this.end(entry, 'discarded', { reason: 'an earlier task failed (stopOnError)' })
-    if (entry.ended) return this
+  /** The reaction of one entry. The next one waits for what it returns. */
+  readonly #step = (): void | Promise<void> => {
+    if (isTurnOver(this)) return hop().then(this.#step)
+    const entry = this.take()
+    if (entry.ended) return
+    const reason = this.#stopped ? STOPPED : refusalOf(this.#tasks as BackgroundTasks, entry)
+    if (reason) this.end(entry, 'discarded', { reason })
+    if (entry.ended) return
     this.#active++
     runTask(entry, this)
-    if (this.#active < this.scope.options.concurrency) return this
-    return new Promise((resolve) => {
-      this.#slotFree = () => resolve(this)
+    if (this.#active < this.scope.options.concurrency) return
+    return new Promise((free) => {
+      this.#slotFree = free
     })
   }
 }
 
 // Shared by all runs: a closure for each is what a request with one task leaves to the collector.
-const nextStep = (run: Run): Run | Promise<Run> => run.step()
+let taken: (() => void) | undefined
+const takeResolve = (resolve: () => void): void => {
+  taken = resolve
+}

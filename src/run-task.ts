@@ -1,89 +1,123 @@
 /**
- * One task: what holds it, and its call.
+ * Runs one task: its attempts, the waits between them, its time limit.
  *
  * @module
  */
-import type { Scope } from './create-background-tasks.ts'
-import type { TaskInfo } from './observer.ts'
+import { type Outcome, startTimer, stopTimer } from './adapter.ts'
+import type { TaskContext } from './define-task.ts'
+import type { Entry, Policy } from './entry.ts'
+import { isFinal, TaskTimeoutError } from './errors.ts'
+import { asyncScopeFor, callInTask } from './in-task.ts'
+import { tell } from './observer.ts'
+import { backoffMs } from './retry.ts'
 import type { Run } from './run-list.ts'
-
-/** What holds one task from `add` to its end. Small: a list may hold a million. */
-export class Entry implements TaskInfo {
-  /** Gone, with the arguments, once the task has ended. */
-  work: ((...args: any[]) => unknown) | undefined
-  args: unknown[] | undefined
-  next: Entry | undefined
-  attempt = 0
-  ended = false
-  /** As `performance.now()`; set only where somebody observes. */
-  startedAt: number | undefined
-  #id: string | undefined
-
-  constructor(work: (...args: any[]) => unknown, args: unknown[]) {
-    this.work = work
-    this.args = args
-  }
-
-  get id(): string {
-    return (this.#id ??= crypto.randomUUID())
-  }
-
-  get name(): string {
-    // Of a remote procedure (Workers RPC) every property is a function.
-    const name: unknown = this.work?.name
-    return (typeof name === 'string' && name) || 'anonymous'
-  }
-}
-
-interface AsyncLocalStorageLike {
-  getStore(): unknown
-  run<A extends unknown[], R>(store: unknown, fn: (...args: A) => R, ...args: A): R
-}
-
-/** The scope whose task is running: right now, and in the async context of that task. */
-let scopeNow: Scope | undefined
-let asyncScope: AsyncLocalStorageLike | null | undefined
-
-/** Whether the caller is a task of this scope, as far as the host can tell. */
-export function isInTaskOf(scope: Scope): boolean {
-  return scopeNow === scope || asyncScope?.getStore() === scope
-}
 
 /** Runs the task; its end is told to the run. */
 export function runTask(entry: Entry, run: Run): void {
-  const outer = scopeNow
-  scopeNow = run.scope
-  // An async context costs a microsecond, and who never awaits has no need of one.
-  const isAsync = (entry.work as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === 'AsyncFunction'
-  if (isAsync && asyncScope === undefined) asyncScope = asyncLocalStorage()
-  if (isAsync && asyncScope) asyncScope.run(scopeNow, attempt, entry, run)
+  const asyncScope = asyncScopeFor(entry.work)
+  if (asyncScope) asyncScope.run(run.scope, attempt, entry, run)
   else attempt(entry, run)
-  scopeNow = outer
 }
 
 function attempt(entry: Entry, run: Run): void {
-  const { work, args } = entry as { work: (...args: unknown[]) => unknown; args: unknown[] }
-  entry.attempt = 1
+  const { policy, work, args } = entry as { policy: Policy | undefined; work: () => unknown; args: unknown[] }
+  entry.attempt++
   if (run.scope.options.observer) entry.startedAt = performance.now()
-  run.tell(entry, 'started')
+  tell(run, entry, 'started')
+  if (entry.ended) return
+  if (policy) {
+    attemptUnder(policy, entry, run)
+    return
+  }
+  let result: unknown
   try {
-    const result = work(...args)
-    if ((typeof result !== 'object' || result === null) && typeof result !== 'function') run.end(entry, 'succeeded')
-    // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`.
-    else {
-      Promise.resolve(result).then(
-        () => run.end(entry, 'succeeded'),
-        (error) => run.end(entry, 'failed', { error }),
-      )
-    }
+    result = callInTask(run.scope, work, args)
   } catch (error) {
     run.end(entry, 'failed', { error })
+    return
+  }
+  if (!mayBeThenable(result)) run.end(entry, 'succeeded')
+  // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`.
+  else {
+    Promise.resolve(result).then(
+      () => run.end(entry, 'succeeded'),
+      (error) => run.end(entry, 'failed', { error }),
+    )
   }
 }
 
-function asyncLocalStorage(): AsyncLocalStorageLike | null {
-  const { process } = globalThis as { process?: any }
-  // Before Node 24 its first use makes every await of the whole process about three times as slow.
-  const hooks = Number.parseInt(process?.versions?.node, 10) >= 24 && process.getBuiltinModule?.('node:async_hooks')
-  return hooks ? new hooks.AsyncLocalStorage() : null
+function mayBeThenable(value: unknown): boolean {
+  return typeof value === 'function' || (typeof value === 'object' && value !== null)
+}
+
+/** The same for a task that may have a definition, a time limit, or further attempts. */
+function attemptUnder(policy: Policy, entry: Entry, run: Run): void {
+  const { task, retry, timeoutMs } = policy
+  const context = task && new Context(entry, run.outcome as Outcome)
+  let over = false
+  const stop = (reason: unknown): void => {
+    over = true
+    stopTimer(timer)
+    if (context) Context.abort(context, reason)
+  }
+  const fail = (error: unknown): void => {
+    if (over) return
+    over = true
+    stopTimer(timer)
+    if (!retry || entry.attempt >= retry.attempts || isFinal(error)) run.end(entry, 'failed', { error })
+    else tell(run, entry, 'retrying', { error })
+    if (entry.ended || !retry) return
+    const wait = startTimer(() => attempt(entry, run), backoffMs(retry, entry.attempt))
+    policy.stop = () => stopTimer(wait)
+  }
+  const succeed = (): void => {
+    if (!over) run.end(entry, 'succeeded')
+    over = true
+    stopTimer(timer)
+  }
+  const timer =
+    timeoutMs &&
+    startTimer(() => {
+      const error = new TaskTimeoutError(`Task '${entry.name}' took longer than ${timeoutMs} ms`)
+      if (context) Context.abort(context, error)
+      fail(error)
+    }, timeoutMs)
+  policy.stop = stop
+  const args = entry.args as unknown[]
+  try {
+    const result = callInTask(run.scope, entry.work as () => unknown, context ? [...args, context] : args)
+    if (mayBeThenable(result)) Promise.resolve(result).then(succeed, fail)
+    else succeed()
+  } catch (error) {
+    fail(error)
+  }
+}
+
+/** A class, as an object literal with a getter has a shape of its own each time. */
+class Context implements TaskContext {
+  readonly id: string
+  readonly name: string
+  readonly attempt: number
+  readonly outcome: Outcome
+  #made: AbortController | undefined
+
+  constructor({ id, name, attempt }: Entry, outcome: Outcome) {
+    this.id = id
+    this.name = name
+    this.attempt = attempt
+    this.outcome = outcome
+  }
+
+  /** Made when it is first asked for, as it is dearer than all the rest. */
+  get #controller(): AbortController {
+    return (this.#made ??= new AbortController())
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  static abort(context: Context, reason: unknown): void {
+    context.#controller.abort(reason)
+  }
 }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { BackgroundTasks } from './background-tasks.ts'
-import type { BackgroundTasksScope, Drainable } from './create-background-tasks.ts'
+import { type BackgroundTasks, settle } from './background-tasks.ts'
+import type { Drainable, OpenOptions, Scope } from './create-background-tasks.ts'
 import { isPromise } from './values.ts'
 
 /** A handler that is given the list of its request. */
@@ -23,24 +23,30 @@ export type WrappedHandler<P extends unknown[], R extends Request = Request> = (
 
 export function wrap<P extends unknown[], R extends Request>(
   handler: HandlerWithTasks<P, R>,
-  scope: BackgroundTasksScope,
+  scope: Scope,
 ): WrappedHandler<P, R> {
   const wrapped = (request: R, ...platform: P): Response | Promise<Response> => {
-    const { tasks, settle } = scope.open({ request, platform })
-    const fail = (error: unknown): never | Promise<never> => {
-      const held = settle<unknown>(undefined, { error })
-      const rethrow = (): never => {
-        throw error
-      }
-      return isPromise(held) ? held.then(rethrow) : rethrow()
-    }
+    const opened = { request, platform }
+    const tasks = scope.listFor(opened)
     let result: Response | Promise<Response>
     try {
       result = handler(request, tasks, ...platform)
     } catch (error) {
-      return fail(error)
+      return fail(tasks, opened, error)
     }
-    return isPromise(result) ? result.then((response) => settle(response), fail) : settle(result)
+    if (!isPromise(result)) return settle(tasks, opened, result) as typeof result
+    return result.then(
+      (response) => settle(tasks, opened, response) as typeof response,
+      (error) => fail(tasks, opened, error),
+    )
   }
   return Object.assign(wrapped, { drain: scope.drain.bind(scope) })
+}
+
+function fail(tasks: BackgroundTasks, opened: OpenOptions, error: unknown): never | Promise<never> {
+  const held = settle(tasks, opened, undefined, { error })
+  const rethrow = (): never => {
+    throw error
+  }
+  return isPromise(held) ? held.then(rethrow) : rethrow()
 }

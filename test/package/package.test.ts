@@ -31,10 +31,15 @@ describe('who may import whom', () => {
     expect(others).toEqual(file === 'src/index.ts' ? ['adapters/detect.ts'] : [])
   })
 
-  test.each(list('adapters/*.ts'))(
+  test.each(list('adapters/**/*.ts'))(
     '%s imports the core, private helpers, and at most the package it adapts',
     (file) => {
-      const allowed: Record<string, string[]> = { 'adapters/hono.ts': ['hono', 'adapters/detect.ts'] }
+      const allowed: Record<string, string[]> = {
+        'adapters/context.ts': ['hono'],
+        'adapters/hono.ts': ['hono', 'adapters/detect.ts'],
+        'adapters/observers/opentelemetry.ts': ['@opentelemetry/api'],
+        'adapters/threads.ts': ['piscina'],
+      }
       const others = importsOf(file).filter((specifier) => !/^(src\/|adapters\/_)/.test(specifier))
       expect(others.filter((specifier) => !allowed[file]?.includes(specifier))).toEqual([])
     },
@@ -47,12 +52,12 @@ describe('who may import whom', () => {
 })
 
 describe('budgets', () => {
-  test('src is at most 550 lines of JavaScript, types and comments apart', () => {
+  test('src is at most 870 lines of JavaScript, types and comments apart', () => {
     const lines = list('dist/src/*.js').map((file) => codeLines(read(file)))
-    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(550)
+    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(870)
   })
 
-  test.each(list('{src,adapters}/*.ts'))('%s is at most 120 lines of code', (file) => {
+  test.each(list('{src,adapters}/**/*.ts'))('%s is at most 120 lines of code', (file) => {
     expect(codeLines(read(file))).toBeLessThanOrEqual(120)
   })
 
@@ -60,32 +65,36 @@ describe('budgets', () => {
     expect(codeLines(read(file))).toBeLessThanOrEqual(80)
   })
 
-  test('the root entry is at most 5.0 kB, minified and gzipped', async () => {
+  test.each([
+    ['everything the root entry exports', '*', 7000],
+    ['withBackgroundTasks alone', '{ withBackgroundTasks }', 6500],
+  ])('%s is small, minified and gzipped', async (what, names, limit) => {
     const { outputFiles } = await build({
-      entryPoints: [join(root, 'dist/src/index.js')],
+      stdin: { contents: `export ${names} from './dist/src/index.js'`, resolveDir: root },
       bundle: true,
       minify: true,
       format: 'esm',
       write: false,
     })
     const size = gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length
-    console.log(`root entry: ${size} bytes, minified and gzipped`)
-    expect(size).toBeLessThanOrEqual(5000)
+    console.log(`${what}: ${size} bytes, minified and gzipped`)
+    expect(size).toBeLessThanOrEqual(limit)
   })
 })
 
 describe('the public surface', () => {
   test('every adapter has its subpath, and every subpath its adapter, for npm and for JSR', () => {
-    const adapters = list('adapters/*.ts')
-      .map((file) => basename(file, '.ts'))
-      .filter((name) => !name.startsWith('_'))
+    const adapters = list('adapters/**/*.ts')
+      .map((file) => file.slice('adapters/'.length, -'.ts'.length))
+      .filter((name) => !basename(name).startsWith('_'))
     expect(subpaths).toEqual(['.', ...adapters.map((name) => `./${name}`)])
     const sources = Object.fromEntries(adapters.map((name) => [`./${name}`, `./adapters/${name}.ts`]))
     const jsr = JSON.parse(read('jsr.json'))
     expect(jsr.exports).toEqual({ '.': './src/index.ts', ...sources })
     expect(jsr.version).toBe(manifest.version)
     // Otherwise JSR's copy asks for the version that is installed here.
-    expect(jsr.imports).toEqual({ hono: `npm:hono@${manifest.peerDependencies.hono}` })
+    const peers = Object.entries(manifest.peerDependencies)
+    expect(jsr.imports).toEqual(Object.fromEntries(peers.map(([name, range]) => [name, `npm:${name}@${range}`])))
   })
 
   test('the README names every subpath', () => {
@@ -100,7 +109,16 @@ describe('the public surface', () => {
       names[subpath] = Object.keys(await import(join(root, file))).sort()
     }
     expect(names).toEqual({
-      '.': ['BackgroundTasks', 'TooManyTasksError', 'createBackgroundTasks', 'withBackgroundTasks'],
+      '.': [
+        'BackgroundTasks',
+        'NonRetryableError',
+        'TaskInputError',
+        'TaskTimeoutError',
+        'TooManyTasksError',
+        'createBackgroundTasks',
+        'defineTask',
+        'withBackgroundTasks',
+      ],
       './bun': ['bun'],
       './deno': ['deno'],
       './detached': ['detached'],

@@ -1,0 +1,27 @@
+/**
+ * How long a list may hold the event loop.
+ *
+ * @module
+ */
+
+const TURN_MS = 5
+/** For hosts whose clock stands still while code runs. */
+const TURN_TASKS = 64
+
+/** What is counted for a list. */
+export interface Turn {
+  tasksThisTurn: number
+  turnStart: number
+  readonly size: number
+}
+
+/** Asked before each task: whether the event loop has to have its turn first. */
+export function isTurnOver(turn: Turn): boolean {
+  // The clock costs as much as a task; a single one has nothing to be fair to.
+  if (turn.tasksThisTurn++ === 0) turn.turnStart = turn.size > 1 ? performance.now() : 0
+  else if (turn.tasksThisTurn > TURN_TASKS || performance.now() - turn.turnStart >= TURN_MS) {
+    turn.tasksThisTurn = 0
+    return true
+  }
+  return false
+}

@@ -1,0 +1,46 @@
+/**
+ * Tells a drain that is called from inside one of its own tasks, where it would wait for itself.
+ *
+ * @module
+ */
+import type { Scope } from './create-background-tasks.ts'
+
+export interface AsyncLocalStorageLike {
+  getStore(): unknown
+  run<A extends unknown[], R>(store: unknown, fn: (...args: A) => R, ...args: A): R
+}
+
+/** The scope whose task is running: right now, and in the async context of that task. */
+let scopeNow: Scope | undefined
+let asyncScope: AsyncLocalStorageLike | null | undefined
+
+/** Whether the caller is a task of this scope, as far as the host can tell. */
+export function isInTaskOf(scope: Scope): boolean {
+  return scopeNow === scope || asyncScope?.getStore() === scope
+}
+
+/** Calls a task's function, or the synchronous part of it. */
+export function callInTask(scope: Scope, work: (...args: unknown[]) => unknown, args: unknown[]): unknown {
+  const outer = scopeNow
+  scopeNow = scope
+  try {
+    return work(...args)
+  } finally {
+    scopeNow = outer
+  }
+}
+
+/** Where to remember the scope across awaits. It costs a microsecond, and who never awaits has no need of it. */
+export function asyncScopeFor(work: unknown): AsyncLocalStorageLike | null | undefined {
+  if (Object.getPrototypeOf(work) !== asyncFunction) return null
+  return asyncScope === undefined ? (asyncScope = asyncLocalStorage()) : asyncScope
+}
+
+const asyncFunction: unknown = Object.getPrototypeOf(async () => {})
+
+function asyncLocalStorage(): AsyncLocalStorageLike | null {
+  const { process } = globalThis as { process?: any }
+  // Before Node 24 its first use makes every await of the whole process about three times as slow.
+  const hooks = Number.parseInt(process?.versions?.node, 10) >= 24 && process.getBuiltinModule?.('node:async_hooks')
+  return hooks ? new hooks.AsyncLocalStorage() : null
+}
