@@ -21,6 +21,8 @@ export let settle: (tasks: BackgroundTasks, opener: OpenOptions, response: unkno
 export let leave: (tasks: BackgroundTasks, run: Run) => void
 /** Why a task must not run, once its list may start; undefined when it may. */
 export let refusalOf: (tasks: BackgroundTasks, entry: Entry) => string | undefined
+/** The wrapper that a list belongs to. */
+export let scopeOf: (tasks: BackgroundTasks) => Scope
 /** Whether a list has nothing more to do, so that the same Request may have a new one. */
 export let isOver: (tasks: BackgroundTasks) => boolean
 
@@ -131,9 +133,7 @@ export class BackgroundTasks {
     const { runOn, start } = this.#scope.options
     this.#outcome = { status: ending?.status ?? answer?.status, threw, error: ending?.error, delivery: undefined }
     if (typeof runOn === 'string') this.#verdict = judge(runOn, this.#outcome)
-    // A rule that is a function is asked when the list starts.
-    if (this.#verdict === false)
-      this.#run?.discard((entry) => (isFunction(entry.runOn) ? undefined : this.#refusal(entry)))
+    if (this.#verdict === false) this.#run?.discard((entry) => this.#refusal(entry))
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
     if (!this.#run && (start !== 'body' || this.#verdict === false)) return response
     const held = this.#awaitStart(answer)
@@ -141,13 +141,13 @@ export class BackgroundTasks {
     return held.then((later) => later ?? response)
   }
 
-  /** Why a task must not run. The wrapper's rule is asked once for all tasks, a task's own one for that task. */
+  /** Why a task must not run. A task's own rule is asked for that task; a function when the list has started. */
   #refusal(entry: Entry): string | undefined {
     const outcome = this.#outcome as Outcome
-    const verdict = entry.runOn
-      ? judge(entry.runOn, outcome)
-      : (this.#verdict ??= judge(this.#scope.options.runOn, outcome))
-    if (!verdict) return outcome.threw ? 'the handler threw' : 'runOn said no'
+    if (isFunction(entry.runOn) && !outcome.delivery) return undefined
+    const own = entry.runOn && judge(entry.runOn, outcome)
+    if (!(own ?? (this.#verdict ??= judge(this.#scope.options.runOn, outcome))))
+      return outcome.threw ? 'the handler threw' : 'runOn said no'
   }
 
   /** Asks the adapter to say when the response has left. Gives what has to be answered instead of the response. */
@@ -182,6 +182,7 @@ export class BackgroundTasks {
       if (tasks.#run === run) tasks.#run = undefined
     }
     refusalOf = (tasks, entry) => tasks.#refusal(entry)
+    scopeOf = (tasks) => tasks.#scope
     isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && tasks.#awaited === undefined
   }
 }

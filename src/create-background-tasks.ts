@@ -94,6 +94,8 @@ export class Scope implements BackgroundTasksScope {
   readonly detect: (call: Call) => Adapter
   /** The runs that are not empty. No Set: its outgrown tables keep all later runs alive until a full garbage collection. */
   readonly runs: Run[] = []
+  /** Whether a retry comes without its delay, as in a test. */
+  impatient = false
   /** Tasks added and not ended, over all runs. */
   unsettled = 0
   readonly reports: Set<DrainReport & { errors?: unknown[] }> = new Set()

@@ -67,7 +67,7 @@ function attemptUnder(policy: Policy, entry: Entry, run: Run): void {
     if (!retry || entry.attempt >= retry.attempts || isFinal(error)) run.end(entry, 'failed', { error })
     else tell(run, entry, 'retrying', { error })
     if (entry.ended || !retry) return
-    const wait = startTimer(() => attempt(entry, run), backoffMs(retry, entry.attempt))
+    const wait = startTimer(() => attempt(entry, run), run.scope.impatient ? 0 : backoffMs(retry, entry.attempt))
     policy.stop = () => stopTimer(wait)
   }
   const succeed = (): void => {
