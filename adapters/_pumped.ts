@@ -15,8 +15,9 @@ declare const IdentityTransformStream: new () => TransformStream<Uint8Array, Uin
 export const isWorkerd: boolean = 'IdentityTransformStream' in globalThis
 
 /**
- * The same bytes, for workerd, which tells a stream made in JavaScript nothing of a client that left: it just stops pulling. Its
- * own transform fails the next write, and the request's signal is aborted at once (with `enable_request_signal`).
+ * The same bytes, for workerd, which tells a stream made in JavaScript nothing of a client that left: it just stops
+ * pulling. Its own transform fails the next write, and the request's signal is aborted at once (with
+ * `enable_request_signal`).
  */
 export function pumped(
   body: ReadableStream<Uint8Array>,

@@ -53,7 +53,9 @@ export function backgroundTasks(
       throw error
     }
     const { res } = c
-    const answer = await settle(res, c.error && { error: c.error })
+    // Most often the very same at once: an `await` would cost as much as all the rest of the middleware.
+    const settled = settle(res, c.error && { error: c.error })
+    const answer = settled === res ? res : await settled
     if (answer === res) return
     // Hono merges the headers of a response that is replaced, unless it is gone first.
     c.res = undefined

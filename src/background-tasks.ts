@@ -11,9 +11,8 @@ import { type Entry, entryOf, type PendingTask, shown, type TaskArguments } from
 import { print } from './errors.ts'
 import { judge } from './options.ts'
 import { checkDisposable } from './resource.ts'
-import { isFunction } from './rules.ts'
 import { Run } from './run-list.ts'
-import { isPromise, isResponse } from './values.ts'
+import { isFunction, isPromise, isResponse } from './values.ts'
 
 /** Ends the handler's part of a list, for its opener; kept off the class, which is what users see. */
 export let settle: (tasks: BackgroundTasks, opener: OpenOptions, response: unknown, ending?: Ending) => unknown
@@ -137,17 +136,17 @@ export class BackgroundTasks {
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
     if (!this.#run && (start !== 'body' || this.#verdict === false)) return response
     const held = this.#awaitStart(answer)
-    if (!isPromise(held)) return held ?? response
-    return held.then((later) => later ?? response)
+    return isPromise(held) ? held.then((later) => later ?? response) : (held ?? response)
   }
 
   /** Why a task must not run. A task's own rule is asked for that task; a function when the list has started. */
   #refusal(entry: Entry): string | undefined {
     const outcome = this.#outcome as Outcome
-    if (isFunction(entry.runOn) && !outcome.delivery) return undefined
-    const own = entry.runOn && judge(entry.runOn, outcome)
-    if (!(own ?? (this.#verdict ??= judge(this.#scope.options.runOn, outcome))))
-      return outcome.threw ? 'the handler threw' : 'runOn said no'
+    const { runOn } = entry
+    if (isFunction(runOn) && !outcome.delivery) return undefined
+    this.#verdict ??= judge(this.#scope.options.runOn, outcome)
+    if (runOn ? judge(runOn, outcome) : this.#verdict) return undefined
+    return outcome.threw ? 'the handler threw' : 'runOn said no'
   }
 
   /** Asks the adapter to say when the response has left. Gives what has to be answered instead of the response. */

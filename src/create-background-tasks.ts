@@ -126,11 +126,11 @@ export class Scope implements BackgroundTasksScope {
   }
 
   /** Refuses a task where too many wait already. */
-  admit({ name }: TaskInfo): void {
+  admit(task: TaskInfo): void {
     const { maxPending } = this.options
     if (this.unsettled < maxPending) return
     throw new TooManyTasksError(
-      `Cannot add the task '${name}' as ${maxPending} tasks are unsettled (maxPending): answer 503`,
+      `Cannot add the task '${task.name}' as ${maxPending} tasks are unsettled (maxPending): answer 503`,
     )
   }
 

@@ -7,9 +7,9 @@ import type { Outcome } from './adapter.ts'
 import { TaskInputError } from './errors.ts'
 import { type RunOn, runOnRule } from './options.ts'
 import { policyOf, type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
-import { checked, isBoolean, isFunction, isObject, milliseconds, REQUIRED, type Rules } from './rules.ts'
+import { checked, isBoolean, isObject, milliseconds, REQUIRED, type Rules } from './rules.ts'
 import type { SchemaInput, SchemaOutput, StandardIssue, StandardSchemaLike } from './standard-schema.ts'
-import { isPromise } from './values.ts'
+import { isFunction, isPromise } from './values.ts'
 
 /** What a defined task is told beside its input. */
 export interface TaskContext {

@@ -7,8 +7,7 @@ import { isTask, type Task } from './define-task.ts'
 import type { TaskInfo } from './observer.ts'
 import type { RunOn, Settings } from './options.ts'
 import type { RetryPolicy } from './retry.ts'
-import { isFunction } from './rules.ts'
-import { isPromise, show } from './values.ts'
+import { isFunction, isPromise, show } from './values.ts'
 
 /** A task that has not started. */
 export interface PendingTask extends TaskInfo {

@@ -7,7 +7,8 @@ import type { Adapter, Outcome } from './adapter.ts'
 import { print } from './errors.ts'
 import type { FailedTask, Observer } from './observer.ts'
 import { policyOf, type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
-import { checked, isBoolean, isFunction, milliseconds, oneOf, type Rules } from './rules.ts'
+import { checked, isBoolean, milliseconds, oneOf, type Rules } from './rules.ts'
+import { isFunction } from './values.ts'
 
 /** Which outcomes let tasks run. */
 export type RunOn = 'response' | 'success' | 'always' | ((outcome: Outcome) => boolean)

@@ -11,7 +11,6 @@ export type Rules = { readonly [name: string]: [fallback: unknown, expected: str
 /** Stands for the default of an option that has to be given. */
 export const REQUIRED: unique symbol = Symbol('required')
 
-export const isFunction = (value: unknown): value is (...args: any[]) => unknown => typeof value === 'function'
 export const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
 export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 

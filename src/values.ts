@@ -11,6 +11,8 @@ export function show(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : String(value)
 }
 
+export const isFunction = (value: unknown): value is (...args: any[]) => unknown => typeof value === 'function'
+
 export function isPromise<T>(value: T | PromiseLike<T>): value is Promise<T> {
   return typeof (value as PromiseLike<T> | null | undefined)?.then === 'function'
 }

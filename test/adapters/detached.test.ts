@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { detached } from '../../adapters/detached.ts'
-import { type BackgroundTasksOptions, withBackgroundTasks } from '../../src/index.ts'
+import { type BackgroundTasksOptions, type RunOn, withBackgroundTasks } from '../../src/index.ts'
 import { deferred, ok, turn, wrapped } from '../_wrapped.ts'
 import { testAdapter } from '../conformance/adapter.ts'
 
@@ -172,30 +172,33 @@ describe('a body that is tracked', () => {
     await handler.drain()
   })
 
-  test("is, with start 'body', any, also where its producer adds the first task", async () => {
-    const log: string[] = []
-    const handler = withBackgroundTasks(
-      (_request, tasks) => {
-        const texts = ['a', 'b']
-        return new Response(
-          new ReadableStream({
-            async pull(controller) {
-              await turn()
-              const text = texts.shift()
-              if (text === 'a') tasks.add(() => log.push('task'))
-              log.push(text ?? 'end')
-              if (text) controller.enqueue(encoder.encode(text))
-              else controller.close()
-            },
-          }),
-        )
-      },
-      { adapter: detached(), start: 'body' },
-    )
-    await (await handler(new Request('http://localhost/'))).text()
-    await handler.drain()
-    expect(log).toEqual(['a', 'b', 'end', 'task'])
-  })
+  test.each<RunOn>(['response', () => true])(
+    "is, with start 'body', any, also where its producer adds the first task (runOn: %s)",
+    async (runOn) => {
+      const log: string[] = []
+      const handler = withBackgroundTasks(
+        (_request, tasks) => {
+          const texts = ['a', 'b']
+          return new Response(
+            new ReadableStream({
+              async pull(controller) {
+                await turn()
+                const text = texts.shift()
+                if (text === 'a') tasks.add(() => log.push('task'))
+                log.push(text ?? 'end')
+                if (text) controller.enqueue(encoder.encode(text))
+                else controller.close()
+              },
+            }),
+          )
+        },
+        { adapter: detached(), start: 'body', runOn },
+      )
+      await (await handler(new Request('http://localhost/'))).text()
+      await handler.drain()
+      expect(log).toEqual(['a', 'b', 'end', 'task'])
+    },
+  )
 })
 
 describe('a response that is not wrapped, and whose tasks run', () => {

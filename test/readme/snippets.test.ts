@@ -27,7 +27,7 @@ beforeAll(async () => {
   example = await Example.empty()
   await example.write('package.json', {
     type: 'module',
-    dependencies: { 'background-tasks': '*', hono: '*', '@hono/node-server': '*' },
+    dependencies: { 'background-tasks': '*', hono: '*', '@hono/node-server': '*', zod: '*' },
   })
   await example.install()
   const port = await freePort()

@@ -12,6 +12,9 @@ import {
   type Adapter,
   type BackgroundTasks,
   type BackgroundTasksOptions,
+  defineTask,
+  type TaskContext,
+  type TaskDefinition,
   withBackgroundTasks,
 } from '../../src/index.ts'
 
@@ -59,10 +62,33 @@ const kinds: Kinds = {
   busy: () => burn(BURN_ROUNDS / 500) > 0 || undefined,
 }
 
+/** Tasks with a policy of their own. */
+const policies: Record<string, Omit<TaskDefinition, 'name'> & { readonly run: PolicedRun }> = {
+  retried: {
+    retry: { attempts: 3, delayMs: 5 },
+    run: (note, { attempt }) => {
+      note(`attempt ${attempt}`)
+      if (attempt < 3) throw new Error('meant to fail')
+    },
+  },
+  limited: {
+    timeoutMs: 30,
+    run: (note, { signal }) =>
+      new Promise(() => signal.addEventListener('abort', () => note((signal.reason as Error).name))),
+  },
+  always: { runOn: 'always', run: (note, { outcome }) => note(`threw: ${outcome.threw}`) },
+}
+type PolicedRun = (note: (text: string) => void, context: TaskContext) => unknown
+
 function adder(id: string, tasks: BackgroundTasks): (kind: string) => void {
   const add = (kind: string): void => {
     const name = `${id}:${kind}`
     const note = (text: string): void => write(name, { type: 'note', note: text })
+    const policy = policies[kind]
+    if (policy) {
+      tasks.add(defineTask({ ...policy, name, run: (_input: undefined, context) => policy.run(note, context) }))
+      return
+    }
     tasks.add(Object.defineProperty(() => kinds[kind.replace(/\d/g, '')]?.(note, add), 'name', { value: name }))
   }
   return add
@@ -90,6 +116,16 @@ async function respond(url: URL, tasks: BackgroundTasks, platform: readonly any[
     for (let i = 0; i < Number(query.get('times') ?? 1); i++) add(query.has('times') ? `${kind}${i}` : kind)
   }
   switch (url.pathname.split('/')[2]) {
+    case 'resources':
+      for (const name of ['first', 'second']) {
+        tasks.use({
+          async [Symbol.asyncDispose]() {
+            await sleep(1)
+            write(`${query.get('id')}:${name}`, { type: 'disposed' })
+          },
+        })
+      }
+      return new Response('resources')
     case 'fixed':
       return new Response('fixed body')
     case 'big':

@@ -55,7 +55,8 @@ export function testRuntime(start: () => Promise<Runtime>, host: Host): void {
     const deadline = performance.now() + 15_000
     for (;;) {
       const told: Line[] = JSON.parse((await ask(`/log?id=${id}`)).body)
-      if (told.filter(({ type }) => /succeeded|failed|discarded|abandoned/.test(type)).length >= ends) return told
+      if (told.filter(({ type }) => /succeeded|failed|discarded|abandoned|disposed/.test(type)).length >= ends)
+        return told
       if (performance.now() > deadline) throw new Error(`of ${ends} tasks not all have ended: ${JSON.stringify(told)}`)
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
@@ -284,6 +285,76 @@ export function testRuntime(start: () => Promise<Runtime>, host: Host): void {
       for (let i = 0; i < 5; i++) others.push((await ask('/plain/fixed?id=other')).ms)
       await lines(id, 400)
       expect(Math.max(...others) / (performance.now() - sentAt), `${others} ms`).toBeLessThan(PROMPT)
+    })
+  })
+
+  describe('a task with a policy', () => {
+    /** `type name`, or what a task noted, of each line. */
+    async function told(path: string, ends: number): Promise<string[]> {
+      const id = freshId()
+      await ask(`${path}&id=${id}`)
+      return (await lines(id, ends)).map(({ type, name, note }) => note ?? `${type} ${name}`)
+    }
+
+    test('is tried again after a wait, and keeps its place meanwhile', async () => {
+      expect(await told('/plain/fixed?tasks=retried,quick', 2)).toEqual([
+        'added retried',
+        'added quick',
+        'started retried',
+        'attempt 1',
+        'retrying retried',
+        'started retried',
+        'attempt 2',
+        'retrying retried',
+        'started retried',
+        'attempt 3',
+        'succeeded retried',
+        'started quick',
+        'succeeded quick',
+      ])
+    })
+
+    test('that exceeds its time is aborted, has failed, and lets the next one run', async () => {
+      expect(await told('/hono/fixed?tasks=limited,quick', 2)).toEqual([
+        'added limited',
+        'added quick',
+        'started limited',
+        'TaskTimeoutError',
+        'failed limited',
+        'started quick',
+        'succeeded quick',
+      ])
+    })
+
+    test('runs by its own rule where the others are discarded', async () => {
+      expect(await told('/plain/throw?tasks=quick,always', 2)).toEqual([
+        'added quick',
+        'added always',
+        'discarded quick',
+        'started always',
+        'threw: true',
+        'succeeded always',
+      ])
+    })
+
+    test('finds its resources open, and they are disposed of after the last task, the last one first', async () => {
+      expect(await told('/plain/resources?tasks=slow,nest', 5)).toEqual([
+        'added slow',
+        'added nest',
+        'started slow',
+        'succeeded slow',
+        'started nest',
+        'added quick',
+        'succeeded nest',
+        'started quick',
+        'succeeded quick',
+        'disposed second',
+        'disposed first',
+      ])
+    })
+
+    test('has its resources disposed of where there is no task', async () => {
+      expect(await told('/plain/resources?', 2)).toEqual(['disposed second', 'disposed first'])
     })
   })
 }
