@@ -43,17 +43,16 @@ export function afterOutgoing(start: Left, outgoing: OutgoingLike): void {
 }
 
 type Left = (delivery: Delivery) => void
-let waiting: [Left, Delivery][] = []
+/** Those that wait for the next hop, which all responses that close in a turn share. */
+const waiting: [Left, Delivery][] = []
 
-/** A hop lets the end of a `Connection: close` socket go out before a task that burns CPU. One hop is enough for a turn. */
+/** The hop lets the end of a `Connection: close` socket go out before a task that burns CPU. */
 function afterSharedMacrotask(left: Left, delivery: Delivery): void {
   if (waiting.push([left, delivery]) === 1) afterMacrotask(callWaiting, undefined)
 }
 
 function callWaiting(): void {
-  const called = waiting
-  waiting = []
-  for (const [left, delivery] of called) left(delivery)
+  for (const [left, delivery] of waiting.splice(0)) left(delivery)
 }
 
 /**

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Context, MiddlewareHandler } from 'hono'
-import type { BackgroundTasks } from '../src/background-tasks.ts'
+import type { UnopenedCall } from '../src/adapter.ts'
+import { type BackgroundTasks, settle } from '../src/background-tasks.ts'
 import { type Drainable, Scope } from '../src/create-background-tasks.ts'
 import type { BackgroundTasksOptions } from '../src/options.ts'
 import { detect } from './detect.ts'
@@ -44,18 +45,18 @@ export function backgroundTasks(
     c,
     next,
   ) {
-    const { tasks, settle } = scope.open(new HonoCall(c))
-    c.set('tasks', tasks)
+    const call = scope.opened(new HonoCall(c, scope.options.start))
+    c.set('tasks', call.tasks)
     try {
       await next()
     } catch (error) {
-      await settle<unknown>(undefined, { error })
+      await settle(call, undefined, { error })
       throw error
     }
     const { res } = c
     // Most often the very same at once: an `await` would cost as much as all the rest of the middleware.
-    const settled = settle(res, c.error && { error: c.error })
-    const answer = settled === res ? res : await settled
+    const settled = settle(call, res, c.error && { error: c.error })
+    const answer = settled === res ? res : ((await settled) as Response)
     if (answer === res) return
     // Hono merges the headers of a response that is replaced, unless it is gone first.
     c.res = undefined
@@ -68,11 +69,14 @@ export function backgroundTasks(
  * Asked for its platform at the first `add`, as the answer may be dear. A class, as an object literal with a getter gets a
  * shape of its own each time, which keeps all of its request alive until a full garbage collection.
  */
-class HonoCall {
+class HonoCall implements UnopenedCall {
+  readonly start: UnopenedCall['start']
+  tasks: BackgroundTasks | undefined
   readonly #c: Context
 
-  constructor(c: Context) {
+  constructor(c: Context, start: UnopenedCall['start']) {
     this.#c = c
+    this.start = start
   }
 
   get request(): Request {

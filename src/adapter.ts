@@ -38,6 +38,16 @@ export interface Call<P extends unknown[] = any[]> {
   readonly start: 'auto' | 'response' | 'body'
 }
 
+/** A call that has no list yet. One object, as the adapter is given the same. */
+export interface UnopenedCall extends Omit<Call, 'tasks'> {
+  tasks: BackgroundTasks | undefined
+}
+
+/** A call that has one. */
+export interface OpenedCall extends Call {
+  tasks: BackgroundTasks
+}
+
 /** What a host may be unable to do. Each name is a column of the README's support table. */
 export type HostFeature =
   /** Tasks start after the last byte of any body, without `start: 'body'`. */

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { type Adapter, afterMacrotask, type Call, type Delivery, type Outcome } from './adapter.ts'
-import type { Ending, OpenOptions, Scope } from './create-background-tasks.ts'
+import { type Adapter, afterMacrotask, type Call, type Delivery, type OpenedCall, type Outcome } from './adapter.ts'
+import type { Ending, Scope } from './create-background-tasks.ts'
 import type { Task } from './define-task.ts'
 import { type Entry, entryOf, type PendingTask, shown, type TaskArguments } from './entry.ts'
 import { print } from './errors.ts'
@@ -14,8 +14,8 @@ import { checkDisposable } from './resource.ts'
 import { Run } from './run-list.ts'
 import { isFunction, isPromise, isResponse } from './values.ts'
 
-/** Ends the handler's part of a list, for its opener; kept off the class, which is what users see. */
-export let settle: (tasks: BackgroundTasks, opener: OpenOptions, response: unknown, ending?: Ending) => unknown
+/** Ends the handler's part of a list, if this call opened it; kept off the class, which is what users see. */
+export let settle: (call: OpenedCall, response: unknown, ending?: Ending) => unknown
 /** Tells a list that a run of it is over. */
 export let leave: (tasks: BackgroundTasks, run: Run) => void
 /** Why a task must not run, once its list may start; undefined when it may. */
@@ -28,8 +28,7 @@ export let isOver: (tasks: BackgroundTasks) => boolean
 /** The tasks of one request: functions that run, in order of adding, once the response has left. */
 export class BackgroundTasks {
   readonly #scope: Scope
-  readonly #opened: OpenOptions
-  #madeCall: Call | undefined
+  readonly #call: Call
   #foundAdapter: Adapter | undefined
   #run: Run | undefined
   /** Set when the handler has returned or thrown. */
@@ -39,9 +38,9 @@ export class BackgroundTasks {
   #awaited: ((delivery: Delivery) => void) | undefined
 
   /** Made by `withBackgroundTasks` and its kin, one for each request. */
-  constructor(scope: Scope, opened: OpenOptions) {
+  constructor(scope: Scope, call: Call) {
     this.#scope = scope
-    this.#opened = opened
+    this.#call = call
   }
 
   /** How many tasks were added and have not ended. */
@@ -103,13 +102,6 @@ export class BackgroundTasks {
     this.#run?.discard(() => 'cleared')
   }
 
-  /** What the adapter is asked with; its `tasks` makes it too dear for a request without tasks. */
-  get #call(): Call {
-    if (this.#madeCall) return this.#madeCall
-    const { request, platform = [] } = this.#opened
-    return (this.#madeCall = { request, platform, tasks: this, start: this.#scope.options.start })
-  }
-
   get #adapter(): Adapter {
     return (this.#foundAdapter ??= this.#scope.options.adapter ?? this.#scope.detect(this.#call))
   }
@@ -125,8 +117,8 @@ export class BackgroundTasks {
     return run
   }
 
-  #settle(opener: OpenOptions, response: unknown, ending: Ending | undefined): unknown {
-    if (this.#opened !== opener || this.#outcome) return response
+  #settle(call: OpenedCall, response: unknown, ending: Ending | undefined): unknown {
+    if (this.#call !== call || this.#outcome) return response
     const answer = isResponse(response) ? response : undefined
     const threw = ending !== undefined && 'error' in ending
     const { runOn, start } = this.#scope.options
@@ -176,7 +168,7 @@ export class BackgroundTasks {
   }
 
   static {
-    settle = (tasks, opener, response, ending) => tasks.#settle(opener, response, ending)
+    settle = (call, response, ending) => call.tasks.#settle(call, response, ending)
     leave = (tasks, run) => {
       if (tasks.#run === run) tasks.#run = undefined
     }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Adapter, type Call, hop } from './adapter.ts'
+import { type Adapter, type Call, hop, type OpenedCall, type UnopenedCall } from './adapter.ts'
 import { BackgroundTasks, isOver, settle } from './background-tasks.ts'
 import { TooManyTasksError } from './errors.ts'
 import { isInTaskOf } from './in-task.ts'
@@ -106,23 +106,22 @@ export class Scope implements BackgroundTasksScope {
     this.detect = detect
   }
 
-  open(opened: OpenOptions = {}): OpenList {
-    const tasks = this.listFor(opened)
-    return { tasks, settle: (response, ending) => settle(tasks, opened, response, ending) as typeof response }
+  open({ request, platform = [] }: OpenOptions = {}): OpenList {
+    const call = this.opened({ request, platform, start: this.options.start, tasks: undefined })
+    return { tasks: call.tasks, settle: (response, ending) => settle(call, response, ending) as typeof response }
   }
 
-  /** The list of a call; `opened` is also what shows its opener, who alone may settle it. */
-  listFor(opened: OpenOptions): BackgroundTasks {
-    const request = opened.request as Listed | undefined
+  /** Gives a call its list: the one that its Request has already, or a new one, which the call is then to settle. */
+  opened(call: UnopenedCall): OpenedCall {
+    const request = call.request as Listed | undefined
     const outer = request?.[LIST]
-    if (outer && !isOver(outer)) return outer
-    const tasks = new BackgroundTasks(this, opened)
+    call.tasks = outer && !isOver(outer) ? outer : new BackgroundTasks(this, call as OpenedCall)
     try {
-      if (request) request[LIST] = tasks
+      if (request) request[LIST] = call.tasks
     } catch {
       // Frozen: a nested wrapper has a list of its own then.
     }
-    return tasks
+    return call as OpenedCall
   }
 
   /** Refuses a task where too many wait already. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import type { OpenedCall } from './adapter.ts'
 import { type BackgroundTasks, settle } from './background-tasks.ts'
-import type { Drainable, OpenOptions, Scope } from './create-background-tasks.ts'
+import type { Drainable, Scope } from './create-background-tasks.ts'
 import { isPromise } from './values.ts'
 
 /** A handler that is given the list of its request. */
@@ -25,26 +26,26 @@ export function wrap<P extends unknown[], R extends Request>(
   handler: HandlerWithTasks<P, R>,
   scope: Scope,
 ): WrappedHandler<P, R> {
+  const { start } = scope.options
   const wrapped = (request: R, ...platform: P): Response | Promise<Response> => {
-    const opened = { request, platform }
-    const tasks = scope.listFor(opened)
+    const call = scope.opened({ request, platform, start, tasks: undefined })
     let result: Response | Promise<Response>
     try {
-      result = handler(request, tasks, ...platform)
+      result = handler(request, call.tasks, ...platform)
     } catch (error) {
-      return fail(tasks, opened, error)
+      return fail(call, error)
     }
-    if (!isPromise(result)) return settle(tasks, opened, result) as typeof result
+    if (!isPromise(result)) return settle(call, result) as typeof result
     return result.then(
-      (response) => settle(tasks, opened, response) as typeof response,
-      (error) => fail(tasks, opened, error),
+      (response) => settle(call, response) as typeof response,
+      (error) => fail(call, error),
     )
   }
   return Object.assign(wrapped, { drain: scope.drain.bind(scope) })
 }
 
-function fail(tasks: BackgroundTasks, opened: OpenOptions, error: unknown): never | Promise<never> {
-  const held = settle(tasks, opened, undefined, { error })
+function fail(call: OpenedCall, error: unknown): never | Promise<never> {
+  const held = settle(call, undefined, { error })
   const rethrow = (): never => {
     throw error
   }

@@ -156,6 +156,24 @@ describe('a handler with tasks', () => {
   })
 })
 
+test('a Request that cannot be extended gets its response and its tasks too', async () => {
+  const { handler, log } = wrapped((tasks) => {
+    tasks.add(function task() {})
+    return ok()
+  })
+  const response = await handler(Object.freeze(new Request('http://localhost/')))
+  expect(await response.text()).toBe('ok')
+  await handler.drain()
+  expect(log().at(-1)).toBe('succeeded task')
+})
+
+test('nothing of the list shows on the Request', () => {
+  const request = new Request('http://localhost/')
+  wrapped(() => ok()).handler(request)
+  expect(Object.keys(request)).toEqual([])
+  expect(JSON.stringify(request)).toBe('{}')
+})
+
 describe('nested wrappers', () => {
   test('share one list, with the options of the outermost, which is scheduled once', async () => {
     const log: string[] = []
