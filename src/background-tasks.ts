@@ -78,8 +78,10 @@ export class BackgroundTasks {
     const scope = this.#scope
     const entry = entryOf(work, args, scope.options)
     scope.admit(entry)
+    // Taken first, as the task may end while an observer is told of it.
+    const id = entry.policy?.task && entry.id
     this.#currentRun().push(entry)
-    return entry.policy?.task && entry.id
+    return id
   }
 
   /**
@@ -136,8 +138,7 @@ export class BackgroundTasks {
     const outcome = this.#outcome as Outcome
     const { runOn } = entry
     if (isFunction(runOn) && !outcome.delivery) return undefined
-    this.#verdict ??= judge(this.#scope.options.runOn, outcome)
-    if (runOn ? judge(runOn, outcome) : this.#verdict) return undefined
+    if (runOn ? judge(runOn, outcome) : (this.#verdict ??= judge(this.#scope.options.runOn, outcome))) return undefined
     return outcome.threw ? 'the handler threw' : 'runOn said no'
   }
 

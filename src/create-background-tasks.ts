@@ -98,7 +98,7 @@ export class Scope implements BackgroundTasksScope {
   impatient = false
   /** Tasks added and not ended, over all runs. */
   unsettled = 0
-  readonly reports: Set<DrainReport & { errors?: unknown[] }> = new Set()
+  readonly #reports = new Set<DrainReport>()
   #idle: (() => void)[] = []
 
   constructor(options: BackgroundTasksOptions | undefined, detect: (call: Call) => Adapter) {
@@ -144,13 +144,12 @@ export class Scope implements BackgroundTasksScope {
   }
 
   /** Counts the end of a task. */
-  count(end: TaskEnd, entry: TaskInfo, error: unknown): void {
+  count(end: TaskEnd, entry: TaskInfo): void {
     this.unsettled--
-    if (this.reports.size === 0) return
-    for (const report of this.reports) {
+    if (this.#reports.size === 0) return
+    for (const report of this.#reports) {
       if (end === 'abandoned') report.abandoned.push({ id: entry.id, name: entry.name })
       else report[end]++
-      if (end === 'failed') report.errors?.push(error)
     }
   }
 
@@ -174,7 +173,7 @@ export class Scope implements BackgroundTasksScope {
     }
     // First, as a signal that is none is refused here.
     signal?.addEventListener('abort', abandon)
-    this.reports.add(report)
+    this.#reports.add(report)
     // Past 2^31-1 ms setTimeout fires at once.
     const timer = timeoutMs < Infinity ? setTimeout(abandon, Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
     if (signal?.aborted) abandon()
@@ -185,7 +184,7 @@ export class Scope implements BackgroundTasksScope {
     }
     clearTimeout(timer)
     signal?.removeEventListener('abort', abandon)
-    this.reports.delete(report)
+    this.#reports.delete(report)
     return report
   }
 }

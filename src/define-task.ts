@@ -137,7 +137,7 @@ function parse(name: string, schema: StandardSchemaLike, input: unknown): unknow
   const result = schema['~standard'].validate(input)
   if (isPromise(result)) {
     result.then(undefined, () => {})
-    throw new TypeError(`Cannot add the task '${name}' as its schema is asynchronous: check that in the task`)
+    throw new TypeError(`Cannot add the task '${name}' as its schema is asynchronous, or threw: check that in the task`)
   }
   if (!result.issues) return result.value
   const issues = result.issues.map(sentence).join('; ')

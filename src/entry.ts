@@ -7,6 +7,7 @@ import { isTask, type Task } from './define-task.ts'
 import type { TaskInfo } from './observer.ts'
 import type { RunOn, Settings } from './options.ts'
 import type { RetryPolicy } from './retry.ts'
+import { isObject, refuse } from './rules.ts'
 import { isFunction, isPromise, show } from './values.ts'
 
 /** A task that has not started. */
@@ -95,12 +96,11 @@ export function entryOf(work: unknown, args: unknown[], { retry, timeoutMs }: Se
     const hint = isPromise(work) ? ': pass the function and its arguments, not the promise' : ''
     throw new TypeError(`Cannot add the task as it must be a function: current value is ${show(work)}${hint}`)
   }
-  const [input, { id = crypto.randomUUID() } = {}] = args as [unknown, AddOptions?]
-  if (typeof id !== 'string' || id === '') {
-    throw new TypeError(
-      `Cannot add the task '${work.name}' as 'id' must be a string that is not empty: current value is ${show(id)}`,
-    )
-  }
+  const [input, options = {}] = args as [unknown, AddOptions?]
+  const what = `add the task '${work.name}'`
+  if (!isObject(options)) refuse('options', 'an object', options, what)
+  const { id = crypto.randomUUID() } = options
+  if (typeof id !== 'string' || id === '') refuse('id', 'a string that is not empty', id, what)
   const policy = {
     task: work,
     input,

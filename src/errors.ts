@@ -8,12 +8,12 @@ import { isPromise } from './values.ts'
 
 /** Thrown by `add` when `maxPending` tasks are unsettled already. Answer with status 503. */
 export class TooManyTasksError extends Error {
-  override readonly name = 'TooManyTasksError'
+  override readonly name: string = 'TooManyTasksError'
 }
 
 /** Thrown by `add` when the input of a task is not what its schema wants; also by a worker that finds it so. */
 export class TaskInputError extends Error {
-  override readonly name = 'TaskInputError'
+  override readonly name: string = 'TaskInputError'
   /** What the schema said. */
   readonly issues: readonly StandardIssue[]
 
@@ -25,16 +25,17 @@ export class TaskInputError extends Error {
 
 /** What a task fails with that took longer than its `timeoutMs`. Its signal is aborted with the same. */
 export class TaskTimeoutError extends Error {
-  override readonly name = 'TaskTimeoutError'
+  override readonly name: string = 'TaskTimeoutError'
 }
 
 /** To be thrown by a task that need not be tried again, whatever its `retry` says. */
 export class NonRetryableError extends Error {
-  override readonly name = 'NonRetryableError'
+  override readonly name: string = 'NonRetryableError'
 }
 
-/** Whether there is no point in a further attempt. By name: the class may come from another copy of the package. */
+/** Whether there is no point in a further attempt. Also by name, as the class may come from another copy of the package. */
 export function isFinal(error: unknown): boolean {
+  if (error instanceof NonRetryableError) return true
   return error instanceof Error && /^(NonRetryable|TaskInput)Error$/.test(error.name)
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Scope } from './create-background-tasks.ts'
 
-export interface AsyncLocalStorageLike {
+interface AsyncLocalStorageLike {
   getStore(): unknown
   run<A extends unknown[], R>(store: unknown, fn: (...args: A) => R, ...args: A): R
 }
@@ -19,8 +19,15 @@ export function isInTaskOf(scope: Scope): boolean {
   return scopeNow === scope || asyncScope?.getStore() === scope
 }
 
-/** Calls a task's function, or the synchronous part of it. */
+/** Calls the function of a task, or what disposes of a resource. */
 export function callInTask(scope: Scope, work: (...args: unknown[]) => unknown, args: unknown[]): unknown {
+  // An async context costs a microsecond, and who never awaits has no need of one.
+  if (Object.getPrototypeOf(work) !== asyncFunction) return callNow(scope, work, args)
+  if (asyncScope === undefined) asyncScope = asyncLocalStorage()
+  return asyncScope ? asyncScope.run(scope, callNow, scope, work, args) : callNow(scope, work, args)
+}
+
+function callNow(scope: Scope, work: (...args: unknown[]) => unknown, args: unknown[]): unknown {
   const outer = scopeNow
   scopeNow = scope
   try {
@@ -28,12 +35,6 @@ export function callInTask(scope: Scope, work: (...args: unknown[]) => unknown, 
   } finally {
     scopeNow = outer
   }
-}
-
-/** Where to remember the scope across awaits. It costs a microsecond, and who never awaits has no need of it. */
-export function asyncScopeFor(work: unknown): AsyncLocalStorageLike | null | undefined {
-  if (Object.getPrototypeOf(work) !== asyncFunction) return null
-  return asyncScope === undefined ? (asyncScope = asyncLocalStorage()) : asyncScope
 }
 
 const asyncFunction: unknown = Object.getPrototypeOf(async () => {})

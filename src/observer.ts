@@ -11,9 +11,9 @@ import type { Run } from './run-list.ts'
 
 /** Names a task. */
 export interface TaskInfo {
-  /** A UUID. */
+  /** A UUID, or what the caller set. */
   readonly id: string
-  /** The name of the function, or `anonymous`. */
+  /** Of a defined task its name; of a function its name, or `anonymous`. */
   readonly name: string
 }
 
@@ -34,7 +34,7 @@ export interface TaskEvent {
   readonly at: number
   /** The number of the attempt, from 1; not on `added`, nor where the task never started. */
   readonly attempt?: number
-  /** How long the attempt took, in milliseconds; on the ends of a task that was started. */
+  /** How long the attempt took, in milliseconds; on `retrying`, and on an end during an attempt. */
   readonly durationMs?: number
   /** What it failed with; on `failed` and `retrying`. */
   readonly error?: unknown
@@ -64,7 +64,7 @@ function eventOf(
     task: { id, name },
     at: Date.now(),
     ...(attempt && { attempt }),
-    ...(startedAt && type !== 'started' && { durationMs: performance.now() - startedAt }),
+    ...(startedAt !== undefined && type !== 'started' && { durationMs: performance.now() - startedAt }),
     ...(outcome?.delivery && { delivery: outcome.delivery }),
     ...detail,
   }

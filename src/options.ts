@@ -8,7 +8,7 @@ import { print } from './errors.ts'
 import type { FailedTask, Observer } from './observer.ts'
 import { policyOf, type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
 import { checked, isBoolean, milliseconds, oneOf, type Rules } from './rules.ts'
-import { isFunction } from './values.ts'
+import { isFunction, isPromise } from './values.ts'
 
 /** Which outcomes let tasks run. */
 export type RunOn = 'response' | 'success' | 'always' | ((outcome: Outcome) => boolean)
@@ -134,7 +134,12 @@ export function judge(runOn: RunOn, outcome: Outcome): boolean {
   const { threw, status = 0 } = outcome
   if (typeof runOn === 'string') return runOn === 'always' || (!threw && (runOn === 'response' || status < 400))
   try {
-    return Boolean(runOn(outcome))
+    const answer: unknown = runOn(outcome)
+    if (isPromise(answer)) {
+      answer.then(undefined, () => {})
+      throw new TypeError('Cannot wait for the answer of runOn as it must be a boolean: current value is a promise')
+    }
+    return Boolean(answer)
   } catch (error) {
     print('runOn failed, the tasks are discarded', error)
     return false

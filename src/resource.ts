@@ -4,6 +4,7 @@
  * @module
  */
 import type { Scope } from './create-background-tasks.ts'
+import { callInTask } from './in-task.ts'
 import { report } from './observer.ts'
 import { show } from './values.ts'
 
@@ -28,7 +29,8 @@ export function checkDisposable(resource: unknown): void {
 export async function disposeAll(resources: object[], scope: Scope): Promise<void> {
   for (const resource of resources.reverse()) {
     try {
-      await (resource as Resource)[disposerOf(resource) as symbol]?.()
+      const disposer = (resource as Resource)[disposerOf(resource) as symbol] as () => unknown
+      await callInTask(scope, disposer.bind(resource), [])
     } catch (error) {
       const name = `dispose ${resource.constructor?.name || 'resource'}`
       report(scope, error, { id: crypto.randomUUID(), name, attempt: 1 })

@@ -62,5 +62,6 @@ export function policyOf(retry: RetryOptions | undefined, what: string): RetryPo
 
 /** How long to wait after a failed attempt, in milliseconds. */
 export function backoffMs({ delayMs, factor, maxDelayMs, jitter }: RetryPolicy, attempt: number): number {
-  return Math.min(maxDelayMs, delayMs * factor ** (attempt - 1)) * (1 - jitter * Math.random())
+  // 0 times Infinity is no number.
+  return delayMs && Math.min(maxDelayMs, delayMs * factor ** (attempt - 1)) * (1 - jitter * Math.random())
 }

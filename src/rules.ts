@@ -18,7 +18,7 @@ export const isObject = (value: unknown): value is object => typeof value === 'o
 export const milliseconds = (fallback: number | undefined, least = 0): Rules[string] => [
   fallback,
   `a number of milliseconds from ${least} to 2^31-1`,
-  (value) => typeof value === 'number' && value >= least && value < 2 ** 31,
+  (value) => typeof value === 'number' && value >= least && value <= 2 ** 31 - 1,
 ]
 
 /** The rule of a choice. */

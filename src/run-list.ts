@@ -12,6 +12,7 @@ import { isTurnOver } from './fairness.ts'
 import { report, type TaskEnd, type TaskEvent, tell } from './observer.ts'
 import { disposeAll } from './resource.ts'
 import { runTask } from './run-task.ts'
+import { newGate } from './values.ts'
 
 const STOPPED = 'an earlier task failed (stopOnError)'
 
@@ -39,19 +40,21 @@ export class Run extends EntryQueue {
     super()
     this.scope = scope
     this.#tasks = tasks
-    this.#chain = new Promise(takeResolve)
-    this.#openGate = taken as () => void
-    taken = undefined
+    const { promise, open } = newGate()
+    this.#chain = promise
+    this.#openGate = open
   }
 
   /** Settles one turn after the run is over, so that whoever awaited the last task may still add another. */
   work(): Promise<void> {
-    return new Promise<void>((resolve) => {
-      this.#release = resolve
-    }).then(hop)
+    const { promise, open } = newGate()
+    this.#release = open
+    return promise.then(hop)
   }
 
   push(entry: Entry): void {
+    // A run that only its resources keep open starts clean.
+    if (this.size === 0) this.#stopped = false
     this.append(entry)
     this.scope.unsettled++
     tell(this, entry, 'added')
@@ -81,7 +84,7 @@ export class Run extends EntryQueue {
       this.#slotFree?.()
     }
     if (--this.size === 0) this.#emptied()
-    this.scope.count(type, entry, detail?.error)
+    this.scope.count(type, entry)
     entry.work = entry.args = entry.policy = undefined
   }
 
@@ -98,13 +101,12 @@ export class Run extends EntryQueue {
     const entries = this.entries('unsettled')
     const resources = this.resources ?? []
     this.resources = undefined
-    this.#close()
+    this.#leave()
     for (const entry of entries) {
-      const stop = entry.policy?.stop
+      entry.policy?.stop?.(new DOMException(reason, 'AbortError'))
       this.end(entry, 'abandoned', { reason })
-      stop?.(new DOMException(reason, 'AbortError'))
     }
-    disposeAll(resources, this.scope)
+    disposeAll(resources, this.scope).then(() => this.#release?.())
   }
 
   /** Resources go after the response, and one turn late, as whoever awaited the last task may add another. */
@@ -124,12 +126,16 @@ export class Run extends EntryQueue {
   }
 
   #close(): void {
+    this.#leave()
+    this.#release?.()
+  }
+
+  #leave(): void {
     if (!this.#tasks) return
     leave(this.#tasks, this)
     // A task that hangs keeps its run for ever, which must not keep the request.
     this.#tasks = undefined
     this.scope.leave(this)
-    this.#release?.()
   }
 
   /** The reaction of one entry. The next one waits for what it returns. */
@@ -147,10 +153,4 @@ export class Run extends EntryQueue {
       this.#slotFree = free
     })
   }
-}
-
-// Shared by all runs: a closure for each is what a request with one task leaves to the collector.
-let taken: (() => void) | undefined
-const takeResolve = (resolve: () => void): void => {
-  taken = resolve
 }

@@ -7,19 +7,13 @@ import { type Outcome, startTimer, stopTimer } from './adapter.ts'
 import type { TaskContext } from './define-task.ts'
 import type { Entry, Policy } from './entry.ts'
 import { isFinal, TaskTimeoutError } from './errors.ts'
-import { asyncScopeFor, callInTask } from './in-task.ts'
+import { callInTask } from './in-task.ts'
 import { tell } from './observer.ts'
 import { backoffMs } from './retry.ts'
 import type { Run } from './run-list.ts'
 
 /** Runs the task; its end is told to the run. */
 export function runTask(entry: Entry, run: Run): void {
-  const asyncScope = asyncScopeFor(entry.work)
-  if (asyncScope) asyncScope.run(run.scope, attempt, entry, run)
-  else attempt(entry, run)
-}
-
-function attempt(entry: Entry, run: Run): void {
   const { policy, work, args } = entry as { policy: Policy | undefined; work: () => unknown; args: unknown[] }
   entry.attempt++
   if (run.scope.options.observer) entry.startedAt = performance.now()
@@ -67,7 +61,9 @@ function attemptUnder(policy: Policy, entry: Entry, run: Run): void {
     if (!retry || entry.attempt >= retry.attempts || isFinal(error)) run.end(entry, 'failed', { error })
     else tell(run, entry, 'retrying', { error })
     if (entry.ended || !retry) return
-    const wait = startTimer(() => attempt(entry, run), run.scope.impatient ? 0 : backoffMs(retry, entry.attempt))
+    // What ends the wait is told no duration: no attempt runs.
+    entry.startedAt = undefined
+    const wait = startTimer(() => runTask(entry, run), run.scope.impatient ? 0 : backoffMs(retry, entry.attempt))
     policy.stop = () => stopTimer(wait)
   }
   const succeed = (): void => {

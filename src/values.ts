@@ -1,5 +1,5 @@
 /**
- * What a value is, and how it is shown in a message.
+ * What a value is, how it is shown in a message; and a promise to be settled from outside.
  *
  * @module
  */
@@ -20,4 +20,20 @@ export function isPromise<T>(value: T | PromiseLike<T>): value is Promise<T> {
 // By its shape: a Response may come from another realm, or be a server's own light-weight class.
 export function isResponse(value: unknown): value is Response {
   return typeof value === 'object' && value !== null && 'headers' in value && 'status' in value
+}
+
+let resolveOfLast: (() => void) | undefined
+
+// Shared by all promises: a closure for each is what a request with one task leaves to the collector.
+function takeResolve(resolve: () => void): void {
+  resolveOfLast = resolve
+}
+
+/** A promise, and what settles it. */
+export function newGate(): { readonly promise: Promise<void>; readonly open: () => void } {
+  const promise = new Promise<void>(takeResolve)
+  const open = resolveOfLast as () => void
+  // It would keep the promise, and all that waits for it.
+  resolveOfLast = undefined
+  return { promise, open }
 }

@@ -1,8 +1,18 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { detached } from '../adapters/detached.ts'
-import { type BackgroundTasks, type RunOn, withBackgroundTasks } from '../src/index.ts'
-import { Book, drawn, hangs, type Plan, plans } from './_exactly-once.ts'
+import { type BackgroundTasks, withBackgroundTasks } from '../src/index.ts'
+import {
+  Book,
+  drawn,
+  hangs,
+  type Plan,
+  plansWithPolicy,
+  type RuleName,
+  resource,
+  ruleName,
+  ruleOf,
+} from './_exactly-once.ts'
 import { takePrinted } from './_printed.ts'
 import { turn } from './_wrapped.ts'
 
@@ -13,18 +23,21 @@ const request = fc.record({
   handler: fc.constantFrom('returns', 'resolves', 'resolves', 'throws', 'rejects', 'never settles'),
   status: fc.constantFrom(200, 500),
   body: fc.constantFrom('fixed', 'read', 'read', 'cancelled', 'cancelled', 'failing', 'never read'),
-  tasks: plans,
+  tasks: plansWithPolicy,
+  uses: resource,
   /** Added by the producer of a streaming body. */
   inBody: seldom<Plan['ends'] | undefined>('rejects', undefined),
   /** Added once the list has settled. */
-  late: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: plans }),
+  late: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: plansWithPolicy }),
   clear: seldom(true, false),
 })
 
 const schedule = fc.record({
   concurrency: fc.integer({ min: 1, max: 4 }),
   stopOnError: seldom(true, false),
-  runOn: fc.constantFrom('response', 'success', 'always', 'yes', 'no', 'throws'),
+  runOn: ruleName,
+  attempts: seldom(2, undefined),
+  timeoutMs: fc.constantFrom(undefined, undefined, undefined, 1, 1000),
   start: fc.constantFrom('auto', 'response', 'body'),
   observer: seldom('records and throws', 'records'),
   onError: fc.constantFrom('returns', 'throws', 'rejects'),
@@ -39,20 +52,8 @@ type Schedule = typeof schedule extends fc.Arbitrary<infer T> ? T : never
 
 const failure = new Error('the handler failed')
 
-/** The last three names stand for functions. */
-function runOnOf(name: Schedule['runOn']): RunOn {
-  if (name === 'yes') return () => true
-  if (name === 'no') return () => false
-  if (name === 'throws') {
-    return () => {
-      throw new Error('runOn threw')
-    }
-  }
-  return name as RunOn
-}
-
 /** Whether tasks may run, said anew and simply. */
-function mayRun({ runOn }: Schedule, { handler, status }: Request_): boolean {
+function mayRun(runOn: RuleName, { handler, status }: Request_): boolean {
   const threw = handler === 'throws' || handler === 'rejects'
   if (handler === 'never settles' || runOn === 'no' || runOn === 'throws') return false
   if (runOn === 'always' || runOn === 'yes') return true
@@ -87,14 +88,16 @@ async function receive({ body }: Request_, response: Response): Promise<void> {
 }
 
 async function play(drawnSchedule: Schedule): Promise<void> {
-  const { concurrency, stopOnError, runOn, start, observer, onError, requests, drain, after } = drawnSchedule
-  const book = new Book()
+  const { concurrency, stopOnError, runOn, attempts, timeoutMs, start, observer, onError, requests, drain, after } =
+    drawnSchedule
+  const book = new Book({ attempts, timeoutMs })
   const lists: BackgroundTasks[] = []
   const unread: Response[] = []
   const handler = withBackgroundTasks(
     (_request: Request, tasks: BackgroundTasks, owner: number) => {
       const each = requests[owner] as Request_
       lists[owner] = tasks
+      book.use(tasks, each.uses)
       book.add(tasks, owner, each.tasks)
       if (each.clear) tasks.clear()
       if (each.handler === 'throws') throw failure
@@ -115,12 +118,15 @@ async function play(drawnSchedule: Schedule): Promise<void> {
       concurrency,
       stopOnError,
       start: start as 'auto' | 'response' | 'body',
-      runOn: runOnOf(runOn),
+      runOn: ruleOf(runOn),
+      timeoutMs,
+      retry: attempts ? { attempts, delayMs: 2 } : undefined,
       observer(event) {
         book.events.push(event)
         if (observer === 'records and throws') throw new Error('observer threw')
       },
-      onError() {
+      onError(_error, task) {
+        book.failed(task)
         if (onError === 'throws') throw new Error('onError threw')
         return onError === 'rejects' ? Promise.reject(new Error('onError rejected')) : undefined
       },
@@ -142,11 +148,18 @@ async function play(drawnSchedule: Schedule): Promise<void> {
   if (drain) await book.drain(() => handler.drain(drain))
 
   // Where something hangs, only a deadline ends it.
-  const stuck = requests.some((each) => each.handler === 'never settles' || hangs(each.tasks) || hangs(each.late))
+  const stuck = requests.some(
+    ({ handler, tasks, late }) => handler === 'never settles' || hangs(tasks, timeoutMs) || hangs(late, timeoutMs),
+  )
   const settled = async (): Promise<void> => {
     await book.drain(() => handler.drain(stuck ? { timeoutMs: 25 } : {}))
     await book.quiet()
+    while (book.isUnsettled) {
+      await book.drain(() => handler.drain({ timeoutMs: 25 }))
+      await book.quiet()
+    }
     await book.drain(() => handler.drain({ timeoutMs: 25 }))
+    await book.quiet()
   }
   await Promise.all(clients.filter((_client, owner) => requests[owner]?.handler !== 'never settles'))
   await settled()
@@ -154,15 +167,18 @@ async function play(drawnSchedule: Schedule): Promise<void> {
   await settled()
 
   book.check(concurrency)
+  book.checkReports()
   const left = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
   expect(await handler.drain(), 'nothing is left to wait for').toEqual(left)
   for (const [owner, each] of requests.entries()) {
-    const types = book.typesOf(owner)
-    if (!mayRun(drawnSchedule, each)) expect(types, 'nothing ran that must not').not.toContain('started')
-    else if (!stopOnError && !each.clear && !JSON.stringify(each).includes('"clears":true'))
-      expect(types, 'nothing was discarded without a reason').not.toContain('discarded')
-    if (!drain && !stuck) expect(types, 'nothing was abandoned without a deadline').not.toContain('abandoned')
+    const clears = each.clear || JSON.stringify(each).includes('"clears":true')
+    for (const { type, task } of book.eventsOf(owner)) {
+      if (!mayRun(book.ruleOf(task) ?? runOn, each)) expect(type, 'nothing ran that must not').not.toBe('started')
+      else if (!stopOnError && !clears) expect(type, 'nothing was discarded without a reason').not.toBe('discarded')
+      if (!drain && !stuck) expect(type, 'nothing was abandoned without a deadline').not.toBe('abandoned')
+    }
   }
+  if (!drain && !stuck && !timeoutMs && !JSON.stringify(requests).includes('"timeoutMs":1')) book.checkDisposals()
   // Else its producer may still be at it when the test is over.
   for (const response of unread) await response.body?.cancel()
   await turn()

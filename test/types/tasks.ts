@@ -1,4 +1,15 @@
-import { type BackgroundTasks, type BackgroundTasksOptions, withBackgroundTasks } from 'background-tasks'
+import {
+  type BackgroundTasks,
+  type BackgroundTasksOptions,
+  defineTask,
+  NonRetryableError,
+  type PendingTask,
+  type RetryPolicy,
+  type Task,
+  type TaskContext,
+  TaskInputError,
+  withBackgroundTasks,
+} from 'background-tasks'
 import { waitUntil } from 'background-tasks/wait-until'
 
 declare const tasks: BackgroundTasks
@@ -97,3 +108,102 @@ withBackgroundTasks(handler, { onerror: () => {} })
 // @ts-expect-error a handler returns a Response
 withBackgroundTasks(() => 'text')
 export const options: BackgroundTasksOptions = { concurrency: 2, observer: (event) => console.log(event.durationMs) }
+
+// The input of a task is what its function takes, and the last parameter of add.
+const greetTask = defineTask({
+  name: 'greet',
+  retry: { attempts: 5 },
+  timeoutMs: 10_000,
+  runOn: ({ threw, delivery }) => !threw && delivery === 'flushed',
+  run: async (to: string, context) => {
+    context satisfies TaskContext
+    context.signal satisfies AbortSignal
+    // @ts-expect-error the context is read-only
+    context.attempt = 2
+    return to.length
+  },
+})
+greetTask satisfies Task<string, number>
+greetTask.retry satisfies RetryPolicy | undefined
+const id: string = tasks.add(greetTask, 'Ada')
+tasks.add(greetTask, 'Ada', { id })
+// @ts-expect-error the input is missing
+tasks.add(greetTask)
+// @ts-expect-error a wrong input
+tasks.add(greetTask, 1)
+// @ts-expect-error an input of undefined where that is none
+tasks.add(greetTask, undefined)
+// @ts-expect-error an id that is no string
+tasks.add(greetTask, 'Ada', { id: 1 })
+// @ts-expect-error no such option
+tasks.add(greetTask, 'Ada', { key: 'one' })
+// @ts-expect-error one argument too many
+tasks.add(greetTask, 'Ada', {}, 1)
+// @ts-expect-error a function has no id
+const none: string = tasks.add(greet, 'Ada', 2)
+
+// The input may be left out where it may be undefined.
+const tick = defineTask({ name: 'tick', run: () => 1 })
+tick satisfies Task<undefined, number>
+tasks.add(tick)
+tasks.add(tick, undefined, { id: 'one' })
+// @ts-expect-error an input for a task that takes none
+tasks.add(tick, 1)
+const maybe = defineTask({ name: 'maybe', run: (input: { to: string } | undefined) => input?.to })
+tasks.add(maybe)
+tasks.add(maybe, { to: 'Ada' })
+// @ts-expect-error a wrong input
+tasks.add(maybe, { to: 1 })
+const union = defineTask({ name: 'union', run: (input: 'one' | 'two') => input })
+tasks.add(union, 'two')
+// @ts-expect-error neither of them
+tasks.add(union, 'three')
+const typed = defineTask<{ to: string }, void>({ name: 'typed', run: ({ to }) => console.log(to) })
+tasks.add(typed, { to: 'Ada' })
+
+// Tasks of any kind have one type.
+const all: Task[] = [greetTask, tick, maybe, typed]
+for (const each of all) tasks.add(each, {})
+
+// @ts-expect-error a task has a name
+defineTask({ run: () => {} })
+// @ts-expect-error a task has something to do
+defineTask({ name: 'task' })
+// @ts-expect-error no such rule
+defineTask({ name: 'task', run: () => {}, runOn: 'never' })
+// @ts-expect-error no such option of retry
+defineTask({ name: 'task', run: () => {}, retry: { times: 3 } })
+// @ts-expect-error a string is no duration
+defineTask({ name: 'task', run: () => {}, timeoutMs: '1s' })
+// @ts-expect-error no Standard Schema
+defineTask({ name: 'task', run: () => {}, input: { type: 'object' } })
+// @ts-expect-error a task is read-only
+greetTask.name = 'other'
+// @ts-expect-error a task is not called
+greetTask('Ada')
+
+withBackgroundTasks(handler, { retry: { attempts: 3, delayMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 }, timeoutMs: 1 })
+// @ts-expect-error no such option of retry
+withBackgroundTasks(handler, { retry: { times: 3 } })
+
+new NonRetryableError('gone', { cause: new Error('why') }) satisfies Error
+declare const caught: unknown
+if (caught instanceof TaskInputError) console.log(caught.issues[0]?.message, caught.issues[0]?.path)
+
+// What is used comes back as what it is.
+declare const connection: AsyncDisposable & { query(text: string): void }
+declare const file: Disposable & { write(text: string): void }
+tasks.use(connection).query('select 1')
+tasks.use(file).write('')
+// @ts-expect-error nothing to dispose of
+tasks.use({})
+// @ts-expect-error a promise of a resource
+tasks.use(Promise.resolve(file))
+
+declare const pending: PendingTask
+pending.args satisfies readonly unknown[]
+pending.input satisfies unknown
+// @ts-expect-error what is pending is read-only
+pending.input = 1
+
+export { none }

@@ -19,6 +19,7 @@ const projects = {
   node: { file: 'node.ts', types: 'node', lib: 'es2022,dom,dom.iterable' },
   // On Node, without the DOM.
   tasks: { file: 'tasks.ts', types: 'node', lib: 'es2022' },
+  schemas: { file: 'schemas.ts', types: 'node', lib: 'es2022' },
 } as const
 
 const cases = Object.keys(projects).flatMap((project) =>
