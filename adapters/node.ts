@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Node's http, https and http2 servers, and what stands on them: @hono/node-server, srvx, Express, Fastify, Koa.
  *
@@ -9,9 +10,14 @@ import { type Drainable, type OpenList, Scope } from '../src/create-background-t
 import type { BackgroundTasksOptions } from '../src/options.ts'
 import { afterReturn } from './_body.ts'
 import { matching } from './_matches.ts'
+import { type NodeServerLike, nodeServer } from './_node-server.ts'
 import { afterOutgoing, type OutgoingLike, outgoingOf, whenLeft } from './_outgoing.ts'
+import { type GracefulShutdownOptions, type Host, shutdownOn } from './_shutdown.ts'
+import { processSignals } from './_signals.ts'
 
+export type { NodeServerLike } from './_node-server.ts'
 export type { OutgoingLike } from './_outgoing.ts'
+export type { GracefulShutdownOptions } from './_shutdown.ts'
 
 /**
  * Starts the tasks when Node's response has closed: flushed to the last byte, or given up by its client.
@@ -36,7 +42,7 @@ export type { OutgoingLike } from './_outgoing.ts'
 export function node(): Adapter {
   return {
     name: 'node',
-    lacks: { keepAlive: '`server.close()` does not wait for tasks: call `drain` after it' },
+    lacks: { keepAlive: '`server.close()` does not wait for tasks: use `gracefulShutdown`, or call `drain` after it' },
     matches: matching(outgoingOf),
     afterResponse(start, call, response) {
       const outgoing = outgoingOf(call)
@@ -97,3 +103,44 @@ export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>
  * ```
  */
 export const tasksFor: TasksFor = createTasksFor()
+
+/**
+ * Ends the process in order when it is asked to: no new connections, the running responses to their end, then their tasks.
+ * At the deadline, or a second signal, both are cut off, and the tasks that were are printed in one line. Then the process
+ * dies by that signal, unless somebody else listens to it. Call it once, before traffic.
+ *
+ * Idle connections are closed at once, others as they become idle. One that was upgraded (WebSocket) is waited for like a
+ * response. As the first process of a container it exits with 128 and the number of the signal, as a shell would say it.
+ *
+ * @example
+ * ```ts
+ * import { serve } from '@hono/node-server'
+ * import { backgroundTasks } from 'background-tasks/hono'
+ * import { gracefulShutdown } from 'background-tasks/node'
+ * import { Hono } from 'hono'
+ *
+ * const background = backgroundTasks()
+ * const app = new Hono().use(background)
+ * gracefulShutdown(serve(app), background)
+ * ```
+ *
+ * @param server one or more servers of `node:http`, `node:https` or `node:http2`, or what `serve` of @hono/node-server gives
+ * @param drainables one or more of: wrapped handler, Hono middleware, `tasksFor`, or whatever has `drain`
+ * @param options see {@link GracefulShutdownOptions}
+ * @returns takes the handlers of the signals off again
+ * @throws {TypeError} an argument is not what it must be
+ */
+export function gracefulShutdown(
+  server: NodeServerLike | readonly NodeServerLike[],
+  drainables: Drainable | readonly Drainable[],
+  options: GracefulShutdownOptions = {},
+): Disposable {
+  return shutdownOn(HOST, server, drainables, options)
+}
+
+const HOST: Host<NodeServerLike> = {
+  ...processSignals,
+  expected: 'one or more servers of node:http, node:https or node:http2',
+  methods: ['close', 'on', 'prependListener', 'listenerCount'],
+  watch: nodeServer,
+}
