@@ -35,7 +35,7 @@ function check(name: string, command: string, args: readonly string[], forbidden
 
 /** Every TypeScript block of the README and of the documentation comments as a file, in a project for each host. */
 function snippetProjects(): [host: string, tsconfig: string][] {
-  const snippets = ['README.md', ...globSync('{src,adapters}/*.ts', { cwd: root })].flatMap((source) => {
+  const snippets = ['README.md', ...globSync('{src,adapters}/**/*.ts', { cwd: root })].flatMap((source) => {
     const text = readFileSync(join(root, source), 'utf8').replace(/^ \* ?/gm, '')
     return [...text.matchAll(/^```ts *(\w*)\n(.*?)^```$/gms)].map(([, host, code], index) => ({
       host: host || 'node',
@@ -79,7 +79,9 @@ try {
   check('npm pack', 'npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder])
   const tarball = readdirSync(folder).find((file) => file.endsWith('.tgz')) ?? 'no tarball'
   check('are the types wrong', 'attw', [join(folder, tarball), '--profile', 'esm-only'])
-  check('deno publish', 'deno', ['publish', '--dry-run', '--allow-dirty', '--config', 'jsr.json'], /warning/i)
+  // Two imports cannot be known beforehand, of `background-tasks/threads`: the user's module, and the optional peer.
+  const unexpected = /warning(?!\[unanalyzable-dynamic-import\])/i
+  check('deno publish', 'deno', ['publish', '--dry-run', '--allow-dirty', '--config', 'jsr.json'], unexpected)
 } finally {
   rmSync(folder, { recursive: true })
 }

@@ -35,7 +35,7 @@ describe('who may import whom', () => {
     '%s imports the core, private helpers, and at most the package it adapts',
     (file) => {
       const allowed: Record<string, string[]> = {
-        'adapters/context.ts': ['hono'],
+        'adapters/context.ts': ['node:async_hooks'],
         'adapters/hono.ts': ['hono', 'adapters/detect.ts'],
         'adapters/observers/opentelemetry.ts': ['@opentelemetry/api'],
         'adapters/threads.ts': ['piscina'],
@@ -52,22 +52,25 @@ describe('who may import whom', () => {
 })
 
 describe('budgets', () => {
-  test('src is at most 870 lines of JavaScript, types and comments apart', () => {
+  test('src is at most 880 lines of JavaScript, types and comments apart', () => {
     const lines = list('dist/src/*.js').map((file) => codeLines(read(file)))
-    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(870)
+    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(880)
   })
 
   test.each(list('{src,adapters}/**/*.ts'))('%s is at most 120 lines of code', (file) => {
     expect(codeLines(read(file))).toBeLessThanOrEqual(120)
   })
 
-  test.each(list('adapters/*.ts'))('%s is at most 80 lines of code, as a host needs no more', (file) => {
-    expect(codeLines(read(file))).toBeLessThanOrEqual(80)
-  })
+  test.each(list('adapters/{bun,deno,detached,detect,hono,node,wait-until,workers}.ts'))(
+    '%s is at most 80 lines of code, as a host needs no more',
+    (file) => {
+      expect(codeLines(read(file))).toBeLessThanOrEqual(80)
+    },
+  )
 
   test.each([
-    ['everything the root entry exports', '*', 7000],
-    ['withBackgroundTasks alone', '{ withBackgroundTasks }', 6500],
+    ['everything the root entry exports', '*', 7100],
+    ['withBackgroundTasks alone', '{ withBackgroundTasks }', 6800],
   ])('%s is small, minified and gzipped', async (what, names, limit) => {
     const { outputFiles } = await build({
       stdin: { contents: `export ${names} from './dist/src/index.js'`, resolveDir: root },
@@ -119,12 +122,17 @@ describe('the public surface', () => {
         'defineTask',
         'withBackgroundTasks',
       ],
-      './bun': ['bun'],
-      './deno': ['deno'],
+      './bun': ['bun', 'gracefulShutdown'],
+      './context': ['addTask', 'currentTasks', 'taskContext', 'withTaskContext'],
+      './deno': ['deno', 'gracefulShutdown'],
       './detached': ['detached'],
       './detect': ['detect'],
       './hono': ['backgroundTasks'],
-      './node': ['createTasksFor', 'node', 'tasksFor'],
+      './node': ['createTasksFor', 'gracefulShutdown', 'node', 'tasksFor'],
+      './observers/diagnostics-channel': ['diagnosticsChannel'],
+      './observers/opentelemetry': ['openTelemetry'],
+      './testing': ['recordTasks'],
+      './threads': ['inThread'],
       './wait-until': ['waitUntil'],
       './workers': ['workers'],
     })
@@ -199,16 +207,23 @@ describe('the package as it is published', () => {
   afterAll(() => rmSync(folder, { recursive: true }))
 
   test('holds what a user needs, and nothing else', () => {
-    const kinds = new Set(files.map((file) => file.replace(/^(dist\/(?:src|adapters)|src|adapters)\/[^/.]+/, '$1/*')))
+    const kinds = new Set(
+      files.map((file) => file.replace(/^((?:dist\/)?(?:src|adapters(?:\/observers)?))\/[^/.]+(?=\.)/, '$1/*')),
+    )
     expect([...kinds].sort()).toEqual([
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
       'adapters/*.ts',
+      'adapters/observers/*.ts',
       'dist/adapters/*.d.ts',
       'dist/adapters/*.d.ts.map',
       'dist/adapters/*.js',
       'dist/adapters/*.js.map',
+      'dist/adapters/observers/*.d.ts',
+      'dist/adapters/observers/*.d.ts.map',
+      'dist/adapters/observers/*.js',
+      'dist/adapters/observers/*.js.map',
       'dist/src/*.d.ts',
       'dist/src/*.d.ts.map',
       'dist/src/*.js',
@@ -231,7 +246,8 @@ describe('the package as it is published', () => {
   })
 
   test('has types of its own, for which nothing else needs to be installed', () => {
-    const importable = subpaths.filter((subpath) => subpath !== './hono')
+    const ofPeers = ['./hono', './observers/opentelemetry']
+    const importable = subpaths.filter((subpath) => !ofPeers.includes(subpath))
     const imports = importable.map((subpath, index) => {
       return `export * as subpath${index} from 'background-tasks${subpath.slice(1)}'`
     })

@@ -27,7 +27,14 @@ beforeAll(async () => {
   example = await Example.empty()
   await example.write('package.json', {
     type: 'module',
-    dependencies: { 'background-tasks': '*', hono: '*', '@hono/node-server': '*', zod: '*' },
+    dependencies: {
+      'background-tasks': '*',
+      hono: '*',
+      '@hono/node-server': '*',
+      zod: '*',
+      '@opentelemetry/api': '*',
+      piscina: '*',
+    },
   })
   await example.install()
   const port = await freePort()
