@@ -6,7 +6,7 @@
 import type { Outcome } from './adapter.ts'
 import { TaskInputError } from './errors.ts'
 import { type RunOn, runOnRule } from './options.ts'
-import { policyOf, type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
+import { type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
 import { checked, isBoolean, isObject, milliseconds, REQUIRED, type Rules } from './rules.ts'
 import type { SchemaInput, SchemaOutput, StandardIssue, StandardSchemaLike } from './standard-schema.ts'
 import { isFunction, isPromise } from './values.ts'
@@ -75,13 +75,15 @@ export interface Task<I = any, O = any> {
   parse(input: I): unknown
 }
 
+type Checked = Omit<Task, 'parse'> & { readonly input?: StandardSchemaLike }
+
 const rules: Rules = {
   name: [REQUIRED, 'a string that is not empty', (value) => typeof value === 'string' && value !== ''],
   run: [REQUIRED, 'a function (input, context) => …', isFunction],
   input: [undefined, 'a Standard Schema', (value) => isFunction(value?.['~standard']?.validate)],
   retry: retryRule,
   timeoutMs: milliseconds(undefined, 1),
-  runOn: runOnRule,
+  runOn: runOnRule(),
   inline: [false, 'a boolean', isBoolean],
 }
 
@@ -123,14 +125,9 @@ export function defineTask<I = undefined, O = unknown>(
     readonly run: (input: I, context: TaskContext) => O | Promise<O>
   },
 ): Task<I, O>
-export function defineTask(definition: TaskDefinition & { input?: StandardSchemaLike | undefined }): Task {
-  const what = 'define the task'
-  const { input: schema, ...task } = checked<Task & { input?: StandardSchemaLike }>(rules, definition, what)
-  return {
-    ...task,
-    retry: policyOf(task.retry, what),
-    parse: (input) => (schema ? parse(task.name, schema, input) : input),
-  }
+export function defineTask(definition: TaskDefinition): Task {
+  const { input: schema, ...task } = checked<Checked>(rules, definition, 'define the task')
+  return { ...task, parse: (input) => (schema ? parse(task.name, schema, input) : input) }
 }
 
 function parse(name: string, schema: StandardSchemaLike, input: unknown): unknown {

@@ -6,7 +6,7 @@
 import type { Adapter, Outcome } from './adapter.ts'
 import { print } from './errors.ts'
 import type { FailedTask, Observer } from './observer.ts'
-import { policyOf, type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
+import { type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
 import { checked, isBoolean, milliseconds, oneOf, type Rules } from './rules.ts'
 import { isFunction, isPromise } from './values.ts'
 
@@ -100,14 +100,14 @@ export type Settings = Pick<BackgroundTasksOptions, Optional> & { retry: RetryPo
 
 const isCount = (value: unknown): boolean => value === Infinity || (Number.isInteger(value) && (value as number) > 0)
 const [runOnNames, isRunOnName] = oneOf('response', 'success', 'always')
-export const runOnRule: Rules[string] = [
-  undefined,
+export const runOnRule = (fallback?: RunOn): Rules[string] => [
+  fallback,
   `${runOnNames} or a function`,
   (value) => isFunction(value) || isRunOnName(value),
 ]
 const rules: Rules = {
   adapter: [undefined, 'an adapter such as node() or workers()', (value) => isFunction(value?.afterResponse)],
-  runOn: runOnRule,
+  runOn: runOnRule('response'),
   start: ['auto', ...oneOf('auto', 'response', 'body')],
   concurrency: [1, 'a positive integer or Infinity', isCount],
   stopOnError: [false, 'a boolean', isBoolean],
@@ -124,9 +124,7 @@ const rules: Rules = {
  * @throws {TypeError} an option is not what it must be
  */
 export function settingsOf(options: BackgroundTasksOptions = {}): Settings {
-  const what = 'create background tasks'
-  const settings = checked<Settings>(rules, options, what)
-  return { ...settings, runOn: settings.runOn ?? 'response', retry: policyOf(settings.retry, what) }
+  return checked(rules, options, 'create background tasks')
 }
 
 /** Whether tasks may run after such an outcome. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checked, isObject, milliseconds, type Rules } from './rules.ts'
+import { isObject, milliseconds, type Rules } from './rules.ts'
 
 /** The policy for a task that fails. It keeps its place while it waits: with `concurrency: 1` the next task waits too. */
 export interface RetryOptions {
@@ -53,12 +53,7 @@ const rules: Rules = {
 }
 
 /** The rule of the option `retry` itself. */
-export const retryRule: Rules[string] = [undefined, 'an object', isObject]
-
-/** @throws {TypeError} an option is not what it must be */
-export function policyOf(retry: RetryOptions | undefined, what: string): RetryPolicy | undefined {
-  return retry && checked<RetryPolicy>(rules, retry, what, 'retry.')
-}
+export const retryRule: Rules[string] = [undefined, 'an object', isObject, rules]
 
 /** How long to wait after a failed attempt, in milliseconds. */
 export function backoffMs({ delayMs, factor, maxDelayMs, jitter }: RetryPolicy, attempt: number): number {

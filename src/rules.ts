@@ -5,8 +5,10 @@
  */
 import { show } from './values.ts'
 
-/** For each option its default, what it must be in words, and whether a value is that. */
-export type Rules = { readonly [name: string]: [fallback: unknown, expected: string, accepts: (value: any) => boolean] }
+/** For each option its default, what it must be in words, whether a value is that, and the rules of an object's parts. */
+export type Rules = {
+  readonly [name: string]: [fallback: unknown, expected: string, accepts: (value: any) => boolean, parts?: Rules]
+}
 
 /** Stands for the default of an option that has to be given. */
 export const REQUIRED: unique symbol = Symbol('required')
@@ -35,11 +37,11 @@ export const oneOf = (...names: string[]): [expected: string, accepts: (value: a
  * @throws {TypeError} an option is not what it must be
  */
 export function checked<T>(rules: Rules, options: unknown, what: string, prefix = ''): T {
-  if (!isObject(options)) refuse(prefix.slice(0, -1) || 'options', 'an object', options, what)
-  const entries = Object.entries(rules).map(([name, [fallback, expected, accepts]]) => {
+  if (!isObject(options)) refuse('options', 'an object', options, what)
+  const entries = Object.entries(rules).map(([name, [fallback, expected, accepts, parts]]) => {
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined ? fallback === REQUIRED : !accepts(value)) refuse(prefix + name, expected, value, what)
-    return [name, value ?? fallback]
+    return [name, value && parts ? checked(parts, value, what, `${name}.`) : (value ?? fallback)]
   })
   return Object.fromEntries(entries)
 }

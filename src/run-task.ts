@@ -47,73 +47,46 @@ function mayBeThenable(value: unknown): boolean {
 /** The same for a task that may have a definition, a time limit, or further attempts. */
 function attemptUnder(policy: Policy, entry: Entry, run: Run): void {
   const { task, retry, timeoutMs } = policy
-  const context = task && new Context(entry, run.outcome as Outcome)
-  let over = false
-  const stop = (reason: unknown): void => {
-    over = true
+  const { id, name, attempt } = entry
+  const controller = task && new AbortController()
+  let isOver = false
+  /** Whether that was the end of the attempt: what comes after it is ignored. */
+  const isEnd = (): boolean => {
+    const wasOver = isOver
+    isOver = true
     stopTimer(timer)
-    if (context) Context.abort(context, reason)
+    return !wasOver
+  }
+  const succeed = (): void => {
+    if (isEnd()) run.end(entry, 'succeeded')
   }
   const fail = (error: unknown): void => {
-    if (over) return
-    over = true
-    stopTimer(timer)
-    if (!retry || entry.attempt >= retry.attempts || isFinal(error)) run.end(entry, 'failed', { error })
+    if (!isEnd()) return
+    if (!retry || attempt >= retry.attempts || isFinal(error)) run.end(entry, 'failed', { error })
     else tell(run, entry, 'retrying', { error })
     if (entry.ended || !retry) return
     // What ends the wait is told no duration: no attempt runs.
     entry.startedAt = undefined
-    const wait = startTimer(() => runTask(entry, run), run.scope.impatient ? 0 : backoffMs(retry, entry.attempt))
+    const wait = startTimer(() => runTask(entry, run), run.scope.impatient ? 0 : backoffMs(retry, attempt))
     policy.stop = () => stopTimer(wait)
   }
-  const succeed = (): void => {
-    if (!over) run.end(entry, 'succeeded')
-    over = true
-    stopTimer(timer)
-  }
-  const timer =
-    timeoutMs &&
-    startTimer(() => {
-      const error = new TaskTimeoutError(`Task '${entry.name}' took longer than ${timeoutMs} ms`)
-      if (context) Context.abort(context, error)
-      fail(error)
-    }, timeoutMs)
-  policy.stop = stop
-  const args = entry.args as unknown[]
-  try {
-    const result = callInTask(run.scope, entry.work as () => unknown, context ? [...args, context] : args)
-    if (mayBeThenable(result)) Promise.resolve(result).then(succeed, fail)
-    else succeed()
-  } catch (error) {
+  const exceed = (): void => {
+    const error = new TaskTimeoutError(`Task '${name}' took longer than ${timeoutMs} ms`)
+    controller?.abort(error)
     fail(error)
   }
-}
-
-/** A class, as an object literal with a getter has a shape of its own each time. */
-class Context implements TaskContext {
-  readonly id: string
-  readonly name: string
-  readonly attempt: number
-  readonly outcome: Outcome
-  #made: AbortController | undefined
-
-  constructor({ id, name, attempt }: Entry, outcome: Outcome) {
-    this.id = id
-    this.name = name
-    this.attempt = attempt
-    this.outcome = outcome
+  const timer = timeoutMs && startTimer(exceed, timeoutMs)
+  policy.stop = (reason) => {
+    isEnd()
+    controller?.abort(reason)
   }
-
-  /** Made when it is first asked for, as it is dearer than all the rest. */
-  get #controller(): AbortController {
-    return (this.#made ??= new AbortController())
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  static abort(context: Context, reason: unknown): void {
-    context.#controller.abort(reason)
+  const args = entry.args as unknown[]
+  const outcome = run.outcome as Outcome
+  const context: TaskContext | undefined = controller && { id, name, attempt, signal: controller.signal, outcome }
+  try {
+    const result = callInTask(run.scope, entry.work as () => unknown, context ? [...args, context] : args)
+    Promise.resolve(result).then(succeed, fail)
+  } catch (error) {
+    fail(error)
   }
 }

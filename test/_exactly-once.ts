@@ -109,10 +109,10 @@ export const plansWithPolicy: fc.Arbitrary<Plan[]> = plansOf(
   fc.record({ policy: fc.option(policy, { nil: undefined }), uses: resource }),
 )
 
-/** Whether only a deadline ends one of these. */
-export function hangs(some: readonly Plan[], timeoutMs?: number): boolean {
+/** Whether only a deadline ends one of these, or a limit that is as long as several of them must not wait for. */
+export function hangs(some: readonly Plan[], timeoutMs = 1000): boolean {
   return some.some(
-    (each) => (each.ends === 'hangs' && !(each.policy?.timeoutMs ?? timeoutMs)) || hangs(each.adds, timeoutMs),
+    (each) => (each.ends === 'hangs' && (each.policy?.timeoutMs ?? timeoutMs) >= 1000) || hangs(each.adds, timeoutMs),
   )
 }
 

@@ -14,6 +14,7 @@ const files = [
   'background-tasks',
   'create-background-tasks',
   'options',
+  'resource',
   'run-list',
   'run-task',
   'with-background-tasks',
@@ -33,6 +34,8 @@ test("the core's own tests pass on Node 20", { timeout: 120_000 }, async () => {
       platform: 'node',
       format: 'cjs',
       target: 'node20',
+      // The names of functions are the names of tasks.
+      keepNames: true,
     })
     const child = spawn(path('../../node_modules/node-20/bin/node'), ['--test', '--test-reporter=tap', folder])
     let output = ''
