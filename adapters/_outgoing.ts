@@ -43,16 +43,25 @@ export function afterOutgoing(start: Left, outgoing: OutgoingLike): void {
 }
 
 type Left = (delivery: Delivery) => void
-/** Those that wait for the next hop, which all responses that close in a turn share. */
-const waiting: [Left, Delivery][] = []
+/** Those that wait for the next hop, which all responses that close in a turn share. Reused: a request leaves no garbage. */
+const waiting: (Left | undefined)[] = []
+const deliveries: Delivery[] = []
+let count = 0
 
 /** The hop lets the end of a `Connection: close` socket go out before a task that burns CPU. */
 function afterSharedMacrotask(left: Left, delivery: Delivery): void {
-  if (waiting.push([left, delivery]) === 1) afterMacrotask(callWaiting, undefined)
+  if (count === 0) afterMacrotask(callWaiting, undefined)
+  waiting[count] = left
+  deliveries[count++] = delivery
 }
 
 function callWaiting(): void {
-  for (const [left, delivery] of waiting.splice(0)) left(delivery)
+  for (let i = 0; i < count; i++) {
+    const left = waiting[i] as Left
+    waiting[i] = undefined
+    left(deliveries[i] as Delivery)
+  }
+  count = 0
 }
 
 /**
