@@ -10,8 +10,15 @@ export interface ExtenderLike {
   waitUntil(promise: Promise<unknown>): void
 }
 
-const VERCEL = Symbol.for('@vercel/request-context')
-const NEXT = Symbol.for('@next/request-context')
+const VERCEL: unique symbol = Symbol.for('@vercel/request-context')
+const NEXT: unique symbol = Symbol.for('@next/request-context')
+
+interface HostGlobals {
+  readonly [VERCEL]?: any
+  readonly [NEXT]?: any
+  readonly Netlify?: any
+  readonly EdgeRuntime?: any
+}
 
 /** The one on the request (srvx) or on an argument of the host (`ctx`, `event`, Netlify's `context`). */
 export function extenderOfCall({ request, platform }: Call): ExtenderLike | undefined {
@@ -23,17 +30,10 @@ export function extenderOfCall({ request, platform }: Call): ExtenderLike | unde
 
 /** The one that a host keeps for the request that is being handled: Vercel, Next, Netlify, Supabase. */
 export function extenderOfHost(): ExtenderLike | undefined {
-  const host = globalThis as { [key: PropertyKey]: any }
-  return (
-    asExtender(host[VERCEL]?.get?.()) ??
-    asExtender(host[NEXT]?.get?.()) ??
-    asExtender(host['Netlify']?.context) ??
-    asExtender(host['EdgeRuntime'])
-  )
-}
-
-function asExtender(value: unknown): ExtenderLike | undefined {
-  return isExtender(value) ? value : undefined
+  const { [VERCEL]: vercel, [NEXT]: next, Netlify: netlify, EdgeRuntime: supabase } = globalThis as HostGlobals
+  // Most often there is none, and that has to be quick.
+  if (!vercel && !next && !netlify && !supabase) return undefined
+  return [vercel?.get?.(), next?.get?.(), netlify?.context, supabase].find(isExtender)
 }
 
 function isExtender(value: unknown): value is ExtenderLike {

@@ -92,8 +92,12 @@ type Listed = Request & { [LIST]?: BackgroundTasks }
 export class Scope implements BackgroundTasksScope {
   readonly options: Settings
   readonly detect: (call: Call) => Adapter
-  /** The runs that are not empty. No Set: its outgrown tables keep all later runs alive until a full garbage collection. */
-  readonly runs: Run[] = []
+  /**
+   * The runs that are not over, so many. No Set, whose outgrown tables keep all later runs alive until a full garbage
+   * collection; and never shortened, as an array that is pushed and popped is allocated anew all the time.
+   */
+  readonly #runs: (Run | undefined)[] = []
+  #entered = 0
   /** Whether a retry comes without its delay, as in a test. */
   impatient = false
   /** Tasks added and not ended, over all runs. */
@@ -128,19 +132,20 @@ export class Scope implements BackgroundTasksScope {
   admit(task: TaskInfo): void {
     const { maxPending } = this.options
     if (this.unsettled < maxPending) return
-    throw new TooManyTasksError(
-      `Cannot add the task '${task.name}' as ${maxPending} tasks are unsettled (maxPending): answer 503`,
-    )
+    const problem = `${maxPending} tasks are unsettled (maxPending): answer 503`
+    throw new TooManyTasksError(`Cannot add the task '${task.name}' as ${problem}`)
   }
 
   enter(run: Run): void {
-    run.index = this.runs.push(run) - 1
+    run.index = this.#entered
+    this.#runs[this.#entered++] = run
   }
 
   leave(run: Run): void {
-    const last = this.runs.pop() as Run
-    if (last !== run) this.runs[(last.index = run.index)] = last
-    if (this.runs.length === 0) this.#wake()
+    const last = this.#runs[--this.#entered] as Run
+    this.#runs[this.#entered] = undefined
+    if (last !== run) this.#runs[(last.index = run.index)] = last
+    if (this.#entered === 0) this.#wake()
   }
 
   /** Counts the end of a task. */
@@ -168,7 +173,7 @@ export class Scope implements BackgroundTasksScope {
     let over = false
     const abandon = (): void => {
       over = true
-      for (const run of [...this.runs]) run.abandon('drain reached its deadline')
+      for (const run of this.#runs.slice(0, this.#entered)) run?.abandon('drain reached its deadline')
       this.#wake()
     }
     // First, as a signal that is none is refused here.
@@ -178,7 +183,7 @@ export class Scope implements BackgroundTasksScope {
     const timer = timeoutMs < Infinity ? setTimeout(abandon, Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
     if (signal?.aborted) abandon()
     // Runs, as one may have resources to dispose of. A loop, as whoever awaited the last task may add another.
-    while (this.runs.length > 0 && !over) {
+    while (this.#entered > 0 && !over) {
       await new Promise<void>((wake) => this.#idle.push(wake))
       await hop()
     }
