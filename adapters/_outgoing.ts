@@ -4,6 +4,7 @@
  * @module
  */
 import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
+import { print } from '../src/errors.ts'
 
 /** The members that are read of an `http.ServerResponse`, `http2.Http2ServerResponse`, or what poses as one. */
 export interface OutgoingLike {
@@ -18,6 +19,7 @@ export interface OutgoingLike {
 }
 
 interface SocketLike {
+  readonly destroyed?: boolean
   once(event: 'close', listener: () => void): unknown
 }
 
@@ -31,8 +33,10 @@ export function outgoingOf({ request, platform }: Call): OutgoingLike | undefine
   return (request as { runtime?: { node?: { res?: OutgoingLike } } } | undefined)?.runtime?.node?.res
 }
 
-function isOutgoing(value: unknown): value is OutgoingLike {
-  return typeof value === 'object' && value !== null && 'writableFinished' in value
+export function isOutgoing(value: unknown): value is OutgoingLike {
+  if (typeof value !== 'object' || value === null || !('writableFinished' in value)) return false
+  // Of a remote object (Workers RPC) every property is there, and a function.
+  return typeof value.writableFinished !== 'function'
 }
 
 const queues = new WeakMap<SocketLike, Set<() => void>>()
@@ -59,7 +63,11 @@ function callWaiting(): void {
   for (let i = 0; i < count; i++) {
     const left = waiting[i] as Left
     waiting[i] = undefined
-    left(deliveries[i] as Delivery)
+    try {
+      left(deliveries[i] as Delivery)
+    } catch (error) {
+      print('start failed', error)
+    }
   }
   count = 0
 }
@@ -74,13 +82,14 @@ export function whenLeft(
   call: (left: Left, delivery: Delivery) => void = (left, delivery) => left(delivery),
 ): void {
   // What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only.
-  const isOver = outgoing.closed || outgoing.destroyed || outgoing.stream?.destroyed
+  const socket = outgoing.socket === null ? outgoing.req?.socket : undefined
+  const isOver = outgoing.closed || outgoing.destroyed || outgoing.stream?.destroyed || socket?.destroyed
   if (isOver || typeof outgoing.on !== 'function') {
     call(left, deliveryOf(outgoing))
     return
   }
   // A pipelined response that waits for its socket hears nothing of that one's death (before Node 24).
-  const queue = outgoing.socket === null ? queueOf(outgoing.req?.socket) : undefined
+  const queue = queueOf(socket)
   let over = false
   const close = (): void => {
     if (over) return

@@ -9,7 +9,7 @@ import type { Drainable } from '../src/create-background-tasks.ts'
 import { print } from '../src/errors.ts'
 import type { TaskInfo } from '../src/observer.ts'
 import { checked, milliseconds, type Rules, refuse } from '../src/rules.ts'
-import { isFunction } from '../src/values.ts'
+import { isFunction, newGate } from '../src/values.ts'
 
 /** How a process is shut down. */
 export interface GracefulShutdownOptions {
@@ -80,17 +80,22 @@ export function shutdownOn<S extends object>(
     for (const [signal, listener] of listeners) host.off(signal, listener)
   }
   let deadline: AbortController | undefined
-  let latest: string
-  const hear = async (signal: string): Promise<void> => {
-    latest = signal
-    // A second signal is the deadline.
-    if (deadline) return deadline.abort()
-    deadline = new AbortController()
-    await shutDown(stoppables, drained, timeoutMs, deadline)
+  let latest = ''
+  // In the async context of this call: whoever emits the signal may be a task, and a drain of its own would be refused.
+  const { promise, open } = newGate()
+  promise.then(async () => {
+    await shutDown(stoppables, drained, timeoutMs, deadline as AbortController)
     off()
     host.raise(latest)
+  })
+  const hear = (signal: string): void => {
+    latest = signal
+    // A second signal is the deadline.
+    if (deadline) deadline.abort()
+    deadline ??= new AbortController()
+    open()
   }
-  for (const signal of signals) listeners.set(signal, () => void hear(signal))
+  for (const signal of signals) listeners.set(signal, () => hear(signal))
   for (const [signal, listener] of listeners) host.on(signal, listener)
   return { [Symbol.dispose]: off }
 }

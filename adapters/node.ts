@@ -8,6 +8,7 @@ import type { Adapter } from '../src/adapter.ts'
 import type { BackgroundTasks } from '../src/background-tasks.ts'
 import { type Drainable, type OpenList, Scope } from '../src/create-background-tasks.ts'
 import type { BackgroundTasksOptions } from '../src/options.ts'
+import { isObject, refuse } from '../src/rules.ts'
 import { afterReturn } from './_body.ts'
 import { matching } from './_matches.ts'
 import { type NodeServerLike, nodeServer } from './_node-server.ts'
@@ -63,23 +64,25 @@ export type TasksFor = ((res: OutgoingLike) => BackgroundTasks) & Drainable
 export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>): TasksFor {
   // A property, as a WeakMap grows dear under load.
   const list = Symbol('background tasks')
-  type Listed = OutgoingLike & { [list]?: OpenList }
+  type Listed = OutgoingLike & { [list]?: OpenList & { isWatched?: boolean } }
   const { afterResponse } = node()
   const adapter: Adapter = {
     name: 'node',
     // Nobody tells when such a handler has ended; the end of its response is the end of it.
     keepAlive(_work, { platform: [res] }) {
+      if (res[list].isWatched) return
+      res[list].isWatched = true
       whenLeft(res, () => res[list].settle(undefined, { status: res.statusCode }))
     },
     afterResponse,
   }
+  if (options !== undefined && !isObject(options)) refuse('options', 'an object', options, 'create background tasks')
   const scope = new Scope({ ...options, adapter }, () => adapter)
   return Object.assign(
     (res: OutgoingLike): BackgroundTasks => {
-      if (typeof res !== 'object' || res === null) {
-        throw new TypeError(
-          `Cannot give the tasks of the response as it must be a ServerResponse: current value is ${String(res)}`,
-        )
+      // A reply of Fastify or a context of Koa would pass for a response that is over.
+      if (!isObject(res) || 'raw' in res || 'res' in res) {
+        refuse('res', 'a ServerResponse (Fastify: reply.raw, Koa: ctx.res)', res, 'give the tasks of the response')
       }
       return ((res as Listed)[list] ??= scope.open({ platform: [res] })).tasks
     },

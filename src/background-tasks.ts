@@ -11,6 +11,7 @@ import { type Entry, entryOf, type PendingTask, shown, type TaskArguments } from
 import { print } from './errors.ts'
 import { judge } from './options.ts'
 import { checkDisposable } from './resource.ts'
+import { isObject } from './rules.ts'
 import { Run } from './run-list.ts'
 import { isFunction, isPromise, isResponse } from './values.ts'
 
@@ -54,16 +55,6 @@ export class BackgroundTasks {
   }
 
   /**
-   * Adds a function to run after the response has left. It is called with `args` and nothing else, in the async context
-   * of this call; what it returns is awaited, then dropped; what it throws goes to `onError`.
-   *
-   * @param fn any callable, sync or async
-   * @param args what to call it with, held by reference
-   * @throws {TypeError} `fn` is not a function
-   * @throws {TooManyTasksError} `maxPending` is reached
-   */
-  add<A extends unknown[]>(fn: (...args: A) => unknown, ...args: NoInfer<A>): void
-  /**
    * Adds a task made by `defineTask`.
    *
    * @param task the task
@@ -74,6 +65,16 @@ export class BackgroundTasks {
    * @throws {TooManyTasksError} `maxPending` is reached
    */
   add<I>(task: Task<I>, ...rest: TaskArguments<NoInfer<I>>): string
+  /**
+   * Adds a function to run after the response has left. It is called with `args` and nothing else, in the async context
+   * of this call; what it returns is awaited, then dropped; what it throws goes to `onError`.
+   *
+   * @param fn any callable, sync or async
+   * @param args what to call it with, held by reference
+   * @throws {TypeError} `fn` is not a function
+   * @throws {TooManyTasksError} `maxPending` is reached
+   */
+  add<A extends unknown[]>(fn: (...args: A) => unknown, ...args: NoInfer<A>): void
   add(work: unknown, ...args: unknown[]): string | undefined {
     const scope = this.#scope
     const entry = entryOf(work, args, scope.options)
@@ -94,8 +95,7 @@ export class BackgroundTasks {
    */
   use<R extends Disposable | AsyncDisposable>(resource: R): R {
     checkDisposable(resource)
-    const run = this.#currentRun()
-    run.resources = [...(run.resources ?? []), resource]
+    this.#currentRun().keep(resource)
     return resource
   }
 
@@ -122,7 +122,7 @@ export class BackgroundTasks {
   #settle(call: OpenedCall, response: unknown, ending: Ending | undefined): unknown {
     if (this.#call !== call || this.#outcome) return response
     const answer = isResponse(response) ? response : undefined
-    const threw = ending !== undefined && 'error' in ending
+    const threw = isObject(ending) && 'error' in ending
     const { runOn, start } = this.#scope.options
     this.#outcome = { status: ending?.status ?? answer?.status, threw, error: ending?.error, delivery: undefined }
     if (typeof runOn === 'string') this.#verdict = judge(runOn, this.#outcome)
@@ -164,7 +164,7 @@ export class BackgroundTasks {
   #start(delivery: Delivery): void {
     this.#awaited = undefined
     const outcome = this.#outcome as Outcome & { delivery: Delivery | undefined }
-    outcome.delivery ??= delivery
+    outcome.delivery ??= delivery ?? 'returned'
     this.#run?.open(outcome)
   }
 

@@ -9,8 +9,9 @@ import { TooManyTasksError } from './errors.ts'
 import { isInTaskOf } from './in-task.ts'
 import type { TaskEnd, TaskInfo } from './observer.ts'
 import { type BackgroundTasksOptions, type Settings, settingsOf } from './options.ts'
-import { refuse } from './rules.ts'
+import { checked, type Rules } from './rules.ts'
 import type { Run } from './run-list.ts'
+import { isFunction } from './values.ts'
 
 /** How long a drain waits. */
 export interface DrainOptions {
@@ -81,6 +82,11 @@ export interface BackgroundTasksScope<P extends unknown[] = any[]> extends Drain
   open(options?: OpenOptions<P>): OpenList
 }
 
+const drainRules: Rules = {
+  timeoutMs: [Infinity, 'a number of milliseconds, 0 or more', (value) => typeof value === 'number' && value >= 0],
+  signal: [undefined, 'an AbortSignal', (value) => isFunction(value?.addEventListener)],
+}
+
 /**
  * Where a Request has its list, so that nested wrappers share one. No WeakMap, which costs microseconds for each request
  * under load (its table grows and is walked by every garbage collection), and no private field (50 ns): this is 5 ns.
@@ -130,9 +136,8 @@ export class Scope implements BackgroundTasksScope {
 
   /** Refuses a task where too many wait already. */
   admit(task: TaskInfo): void {
-    const { maxPending } = this.options
-    if (this.unsettled < maxPending) return
-    const problem = `${maxPending} tasks are unsettled (maxPending): answer 503`
+    if (this.unsettled < this.options.maxPending) return
+    const problem = `${this.options.maxPending} tasks are unsettled (maxPending): answer 503`
     throw new TooManyTasksError(`Cannot add the task '${task.name}' as ${problem}`)
   }
 
@@ -162,13 +167,9 @@ export class Scope implements BackgroundTasksScope {
     if (this.#idle.length > 0) for (const wake of this.#idle.splice(0)) wake()
   }
 
-  async drain({ timeoutMs = Infinity, signal }: DrainOptions = {}): Promise<DrainReport> {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      refuse('timeoutMs', 'a number of milliseconds, 0 or more', timeoutMs, 'drain')
-    }
-    if (isInTaskOf(this)) {
-      throw new Error('Cannot drain inside a task as it would wait for itself')
-    }
+  async drain(options: DrainOptions = {}): Promise<DrainReport> {
+    const { timeoutMs, signal } = checked<DrainOptions & { timeoutMs: number }>(drainRules, options, 'drain')
+    if (isInTaskOf(this)) throw new Error('Cannot drain inside a task as it would wait for itself')
     const report: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
     let over = false
     const abandon = (): void => {

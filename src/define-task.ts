@@ -113,18 +113,18 @@ const rules: Rules = {
  * and `run` is given what the schema gives
  * @throws {TypeError} a part of it is not what it must be
  */
-export function defineTask<S extends StandardSchemaLike<any, any>, O>(
-  definition: TaskDefinition & {
-    readonly input: S
-    readonly run: (input: SchemaOutput<S>, context: TaskContext) => O | Promise<O>
-  },
-): Task<SchemaInput<S>, O>
 export function defineTask<I = undefined, O = unknown>(
   definition: TaskDefinition & {
     readonly input?: undefined
     readonly run: (input: I, context: TaskContext) => O | Promise<O>
   },
 ): Task<I, O>
+export function defineTask<S extends StandardSchemaLike<any, any>, O>(
+  definition: TaskDefinition & {
+    readonly input: S
+    readonly run: (input: SchemaOutput<S>, context: TaskContext) => O | Promise<O>
+  },
+): Task<SchemaInput<S>, O>
 export function defineTask(definition: TaskDefinition): Task {
   const { input: schema, ...task } = checked<Checked>(rules, definition, 'define the task')
   return { ...task, parse: (input) => (schema ? parse(task.name, schema, input) : input) }

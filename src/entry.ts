@@ -74,9 +74,12 @@ export class Entry implements TaskInfo {
   }
 
   get name(): string {
-    // Of a remote procedure (Workers RPC) every property is a function.
-    const name: unknown = (this.policy?.task ?? this.work)?.name
-    return (typeof name === 'string' && name) || 'anonymous'
+    // Of a remote procedure (Workers RPC) every property is a function; a getter of somebody's may throw.
+    try {
+      const name: unknown = (this.policy?.task ?? this.work)?.name
+      if (typeof name === 'string' && name) return name
+    } catch {}
+    return 'anonymous'
   }
 }
 

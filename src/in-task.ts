@@ -10,13 +10,18 @@ interface AsyncLocalStorageLike {
   run<A extends unknown[], R>(store: unknown, fn: (...args: A) => R, ...args: A): R
 }
 
+/** What the async context of a task keeps. */
+interface Store {
+  scope: Scope | undefined
+}
+
 /** The scope whose task is running: right now, and in the async context of that task. */
 let scopeNow: Scope | undefined
 let asyncScope: AsyncLocalStorageLike | null | undefined
 
 /** Whether the caller is a task of this scope, as far as the host can tell. */
 export function isInTaskOf(scope: Scope): boolean {
-  return scopeNow === scope || asyncScope?.getStore() === scope
+  return scopeNow === scope || (asyncScope?.getStore() as Store | undefined)?.scope === scope
 }
 
 /** Calls the function of a task, or what disposes of a resource. */
@@ -24,7 +29,15 @@ export function callInTask(scope: Scope, work: (...args: unknown[]) => unknown, 
   // An async context costs a microsecond, and who never awaits has no need of one.
   if (Object.getPrototypeOf(work) !== asyncFunction) return callNow(scope, work, args)
   if (asyncScope === undefined) asyncScope = asyncLocalStorage()
-  return asyncScope ? asyncScope.run(scope, callNow, scope, work, args) : callNow(scope, work, args)
+  if (!asyncScope) return callNow(scope, work, args)
+  const store: Store = { scope }
+  const result = asyncScope.run(store, callNow, scope, work, args) as Promise<unknown>
+  // What the task has started, such as a timer, may drain once it is over.
+  const over = (): void => {
+    store.scope = undefined
+  }
+  result.then(over, over)
+  return result
 }
 
 function callNow(scope: Scope, work: (...args: unknown[]) => unknown, args: unknown[]): unknown {

@@ -66,15 +66,18 @@ export function withBackgroundTasks<P extends unknown[] = any[], R extends Reque
  *
  * @example
  * ```ts
- * import { createBackgroundTasks } from 'background-tasks'
+ * import { type BackgroundTasks, createBackgroundTasks } from 'background-tasks'
  *
  * const background = createBackgroundTasks()
- * async function middleware(request: Request, next: (tasks: unknown) => Promise<Response>): Promise<Response> {
- *   const { tasks, settle } = background.open({ request })
+ * const next = async (tasks: BackgroundTasks) => new Response(String(tasks.size))
+ *
+ * // `platform` is what the host passes after the request: without it, Workers cannot be kept alive.
+ * export async function handler(request: Request, ...platform: unknown[]): Promise<Response> {
+ *   const { tasks, settle } = background.open({ request, platform })
  *   try {
- *     return settle(await next(tasks))
+ *     return await settle(await next(tasks))
  *   } catch (error) {
- *     settle(undefined, { error })
+ *     await settle(undefined, { error })
  *     throw error
  *   }
  * }

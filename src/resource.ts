@@ -26,8 +26,8 @@ export function checkDisposable(resource: unknown): void {
 }
 
 /** Disposes of the last first, one after the other; an error goes to `onError` and stops nothing. Never rejects. */
-export async function disposeAll(resources: object[], scope: Scope): Promise<void> {
-  for (const resource of resources.reverse()) {
+export async function disposeAll(resources: object[] | undefined, scope: Scope): Promise<void> {
+  for (const resource of resources?.reverse() ?? []) {
     try {
       const disposer = (resource as Resource)[disposerOf(resource) as symbol] as () => unknown
       await callInTask(scope, disposer.bind(resource), [])

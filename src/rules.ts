@@ -14,7 +14,8 @@ export type Rules = {
 export const REQUIRED: unique symbol = Symbol('required')
 
 export const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
-export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+export const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The rule of a duration. setTimeout cannot wait longer. */
 export const milliseconds = (fallback: number | undefined, least = 0): Rules[string] => [

@@ -26,8 +26,6 @@ export class Run extends EntryQueue {
   index = 0
   /** How the request ended; set when the tasks may start. */
   outcome: Outcome | undefined
-  /** To be disposed of after the last task. */
-  resources: object[] | undefined
   #tasks: BackgroundTasks | undefined
   #release: (() => void) | undefined
   #openGate: () => void
@@ -35,14 +33,13 @@ export class Run extends EntryQueue {
   #active = 0
   #slotFree: (() => void) | undefined
   #stopped = false
+  #resources: object[] | undefined
 
   constructor(scope: Scope, tasks: BackgroundTasks) {
     super()
     this.scope = scope
     this.#tasks = tasks
-    const { promise, open } = newGate()
-    this.#chain = promise
-    this.#openGate = open
+    ;({ promise: this.#chain, open: this.#openGate } = newGate())
   }
 
   /** Settles one turn after the run is over, so that whoever awaited the last task may still add another. */
@@ -54,18 +51,23 @@ export class Run extends EntryQueue {
 
   push(entry: Entry): void {
     // A run that only its resources keep open starts clean.
-    if (this.size === 0) this.#stopped = false
+    this.#stopped &&= this.size > 0
     this.append(entry)
     this.scope.unsettled++
     tell(this, entry, 'added')
     this.#chain = this.#chain.then(this.#step)
   }
 
+  /** Keeps a resource until the last task has ended. Where there is none, it goes in the async context of this call. */
+  keep(resource: object): void {
+    if (!this.#resources) this.#chain.then(() => this.size === 0 && this.#emptied())
+    this.#resources = [...(this.#resources ?? []), resource]
+  }
+
   /** Lets the tasks start. */
   open(outcome: Outcome): void {
     this.outcome = outcome
     this.#openGate()
-    if (this.size === 0) this.#emptied()
   }
 
   /** Ends a task, once: what comes after (the late result of an abandoned task) is ignored. */
@@ -73,25 +75,23 @@ export class Run extends EntryQueue {
     if (entry.ended) return
     // First of all: whoever is told may end the rest, and must not meet this one again.
     entry.ended = true
+    this.scope.count(type, entry)
     tell(this, entry, type, detail)
     this.dropEnded()
     if (type === 'failed') {
       this.#stopped ||= this.scope.options.stopOnError
       report(this.scope, detail?.error, entry)
     }
-    if (entry.attempt > 0) {
-      this.#active--
-      this.#slotFree?.()
-    }
+    // What never started holds no slot.
+    if (entry.attempt > 0 && this.#active-- > 0) this.#slotFree?.()
     if (--this.size === 0) this.#emptied()
-    this.scope.count(type, entry)
     entry.work = entry.args = entry.policy = undefined
   }
 
   /** Ends what has not started, or that part of it for which there is a reason. */
   discard(reasonOf: (entry: Entry) => string | undefined): void {
     for (const entry of this.entries('pending')) {
-      const reason = entry.ended ? undefined : reasonOf(entry)
+      const reason = !entry.ended && reasonOf(entry)
       if (reason) this.end(entry, 'discarded', { reason })
     }
   }
@@ -99,8 +99,8 @@ export class Run extends EntryQueue {
   /** Ends all, at a deadline. What is added from now on starts a fresh run, as this one may hang in its task. */
   abandon(reason: string): void {
     const entries = this.entries('unsettled')
-    const resources = this.resources ?? []
-    this.resources = undefined
+    const resources = this.#resources
+    this.#resources = undefined
     this.#leave()
     for (const entry of entries) {
       entry.policy?.stop?.(new DOMException(reason, 'AbortError'))
@@ -111,15 +111,15 @@ export class Run extends EntryQueue {
 
   /** Resources go after the response, and one turn late, as whoever awaited the last task may add another. */
   #emptied(): void {
-    if (!this.resources) this.#close()
+    if (!this.#resources) this.#close()
     else if (this.outcome) this.#dispose()
   }
 
   async #dispose(): Promise<void> {
     await hop()
-    const resources = this.resources
+    const resources = this.#resources
     if (this.size > 0 || !resources) return
-    this.resources = undefined
+    this.#resources = undefined
     if (this.#tasks) leave(this.#tasks, this)
     await disposeAll(resources, this.scope)
     this.#close()

@@ -6,7 +6,7 @@
 import { type Outcome, startTimer, stopTimer } from './adapter.ts'
 import type { TaskContext } from './define-task.ts'
 import type { Entry, Policy } from './entry.ts'
-import { isFinal, TaskTimeoutError } from './errors.ts'
+import { guarded, isFinal, TaskTimeoutError } from './errors.ts'
 import { callInTask } from './in-task.ts'
 import { tell } from './observer.ts'
 import { backoffMs } from './retry.ts'
@@ -23,20 +23,18 @@ export function runTask(entry: Entry, run: Run): void {
     attemptUnder(policy, entry, run)
     return
   }
-  let result: unknown
   try {
-    result = callInTask(run.scope, work, args)
+    const result = callInTask(run.scope, work, args)
+    if (!mayBeThenable(result)) run.end(entry, 'succeeded')
+    // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`. A promise may have a `then` of its own.
+    else {
+      Promise.resolve(result).then(
+        () => run.end(entry, 'succeeded'),
+        (error) => run.end(entry, 'failed', { error }),
+      )
+    }
   } catch (error) {
     run.end(entry, 'failed', { error })
-    return
-  }
-  if (!mayBeThenable(result)) run.end(entry, 'succeeded')
-  // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`.
-  else {
-    Promise.resolve(result).then(
-      () => run.end(entry, 'succeeded'),
-      (error) => run.end(entry, 'failed', { error }),
-    )
   }
 }
 
@@ -49,6 +47,8 @@ function attemptUnder(policy: Policy, entry: Entry, run: Run): void {
   const { task, retry, timeoutMs } = policy
   const { id, name, attempt } = entry
   const controller = task && new AbortController()
+  // workerd throws what a listener throws.
+  const abort = (reason: unknown): void => guarded('abort listener failed', () => controller?.abort(reason))
   let isOver = false
   /** Whether that was the end of the attempt: what comes after it is ignored. */
   const isEnd = (): boolean => {
@@ -68,17 +68,18 @@ function attemptUnder(policy: Policy, entry: Entry, run: Run): void {
     // What ends the wait is told no duration: no attempt runs.
     entry.startedAt = undefined
     const wait = startTimer(() => runTask(entry, run), run.scope.impatient ? 0 : backoffMs(retry, attempt))
-    policy.stop = () => stopTimer(wait)
+    // Not `policy`, which would keep the input as long as an attempt hangs.
+    if (entry.policy) entry.policy.stop = () => stopTimer(wait)
   }
   const exceed = (): void => {
     const error = new TaskTimeoutError(`Task '${name}' took longer than ${timeoutMs} ms`)
-    controller?.abort(error)
+    abort(error)
     fail(error)
   }
   const timer = timeoutMs && startTimer(exceed, timeoutMs)
   policy.stop = (reason) => {
     isEnd()
-    controller?.abort(reason)
+    abort(reason)
   }
   const args = entry.args as unknown[]
   const outcome = run.outcome as Outcome

@@ -7,6 +7,7 @@
  */
 import { Database } from 'bun:sqlite'
 import { withBackgroundTasks } from 'background-tasks'
+import { gracefulShutdown } from 'background-tasks/bun'
 
 const database = new Database(process.env.DATABASE ?? ':memory:')
 database.run('CREATE TABLE IF NOT EXISTS audit (at TEXT, entry TEXT)')
@@ -36,9 +37,4 @@ function writeAuditLog(entry: string): void {
 const server = Bun.serve({ port: Number(process.env.PORT ?? 3000), fetch: handler })
 console.log(`http://localhost:${server.port}`)
 
-process.once('SIGTERM', async () => {
-  // The responses first, then their tasks.
-  await server.stop()
-  await handler.drain({ timeoutMs: 10_000 })
-  process.exit()
-})
+gracefulShutdown(server, handler, { timeoutMs: 8000 })

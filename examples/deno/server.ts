@@ -5,6 +5,7 @@
  *     curl localhost:8000 --data 'text=ping&response_url=http://localhost:9000/'
  */
 import { withBackgroundTasks } from 'background-tasks'
+import { gracefulShutdown } from 'background-tasks/deno'
 
 const handler = withBackgroundTasks(async (request: Request, tasks) => {
   // Check Slack's signature here.
@@ -27,9 +28,4 @@ function writeAuditLog(entry: string): void {
 
 const server = Deno.serve({ port: Number(Deno.env.get('PORT') ?? 8000) }, handler)
 
-Deno.addSignalListener('SIGTERM', async () => {
-  // The responses first, then their tasks.
-  await server.shutdown()
-  await handler.drain({ timeoutMs: 10_000 })
-  Deno.exit()
-})
+gracefulShutdown(server, handler, { timeoutMs: 8000 })

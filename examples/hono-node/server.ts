@@ -1,5 +1,6 @@
 /**
- * A sign-up that answers at once; the welcome e-mail and the audit log come afterwards. At SIGTERM they are waited for.
+ * A sign-up that answers at once; the welcome e-mail and the audit log come afterwards. When the server
+ * is stopped, they are waited for.
  *
  *     npm install && npm start
  *     curl localhost:3000/signup --json '{"email":"ada@example.com"}'
@@ -8,6 +9,7 @@ import { appendFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { serve } from '@hono/node-server'
 import { backgroundTasks } from 'background-tasks/hono'
+import { gracefulShutdown } from 'background-tasks/node'
 import { Hono } from 'hono'
 
 const background = backgroundTasks()
@@ -32,10 +34,4 @@ async function writeAuditLog(entry: string): Promise<void> {
 const port = Number(process.env.PORT ?? 3000)
 const server = serve({ fetch: app.fetch, port }, (address) => console.log(`http://localhost:${address.port}`))
 
-process.once('SIGTERM', () => {
-  // The responses first, then their tasks.
-  server.close(async () => {
-    await background.drain({ timeoutMs: 10_000 })
-    process.exit()
-  })
-})
+gracefulShutdown(server, background, { timeoutMs: 8000 })

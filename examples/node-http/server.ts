@@ -12,7 +12,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
-import { tasksFor } from 'background-tasks/node'
+import { gracefulShutdown, tasksFor } from 'background-tasks/node'
 
 const { PORT = '3000', WEBHOOK_URL = 'http://localhost:9000/' } = process.env
 
@@ -48,10 +48,4 @@ server.listen(Number(PORT), () => {
   console.log(`http://localhost:${typeof address === 'object' && address?.port}`)
 })
 
-process.once('SIGTERM', () => {
-  // The responses first, then their tasks.
-  server.close(async () => {
-    await tasksFor.drain({ timeoutMs: 10_000 })
-    process.exit()
-  })
-})
+gracefulShutdown(server, tasksFor, { timeoutMs: 8000 })

@@ -11,6 +11,7 @@ import { context, SpanKind, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { type ReadableSpan, SimpleSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
 import { backgroundTasks } from 'background-tasks/hono'
+import { gracefulShutdown } from 'background-tasks/node'
 import { openTelemetry } from 'background-tasks/observers/opentelemetry'
 import { Hono } from 'hono'
 
@@ -56,11 +57,15 @@ async function sendWelcomeEmail(email: string): Promise<void> {
 const port = Number(process.env.PORT ?? 3000)
 const server = serve({ fetch: app.fetch, port }, (address) => console.log(`http://localhost:${address.port}`))
 
-process.once('SIGTERM', () => {
-  // The responses first, then their tasks, then their spans.
-  server.close(async () => {
-    await background.drain({ timeoutMs: 10_000 })
-    await tracerProvider.shutdown()
-    process.exit()
-  })
-})
+gracefulShutdown(
+  server,
+  {
+    async drain(options) {
+      const report = await background.drain(options)
+      // Not beside the tasks, whose spans would come too late.
+      await tracerProvider.shutdown()
+      return report
+    },
+  },
+  { timeoutMs: 8000 },
+)

@@ -6,6 +6,7 @@
  */
 import { serve } from '@hono/node-server'
 import { backgroundTasks } from 'background-tasks/hono'
+import { gracefulShutdown } from 'background-tasks/node'
 import { inThread } from 'background-tasks/threads'
 import { Hono } from 'hono'
 
@@ -26,11 +27,4 @@ app.get('/ping', (c) => c.text('pong'))
 const port = Number(process.env.PORT ?? 3000)
 const server = serve({ fetch: app.fetch, port }, (address) => console.log(`http://localhost:${address.port}`))
 
-process.once('SIGTERM', () => {
-  // The responses first, then their tasks, then the threads.
-  server.close(async () => {
-    await background.drain({ timeoutMs: 10_000 })
-    await blur.drain()
-    process.exit()
-  })
-})
+gracefulShutdown(server, [background, blur], { timeoutMs: 8000 })

@@ -5,6 +5,7 @@
  */
 import { serve } from '@hono/node-server'
 import { withBackgroundTasks } from 'background-tasks'
+import { gracefulShutdown } from 'background-tasks/node'
 import { sendWelcomeEmail } from './send.ts'
 
 const handler = withBackgroundTasks(
@@ -28,10 +29,4 @@ function tooBusy(): Response {
 const port = Number(process.env.PORT ?? 3000)
 const server = serve({ fetch: handler, port }, (address) => console.log(`http://localhost:${address.port}`))
 
-process.once('SIGTERM', () => {
-  // The responses first, then their tasks.
-  server.close(async () => {
-    await handler.drain({ timeoutMs: 10_000 })
-    process.exit()
-  })
-})
+gracefulShutdown(server, handler, { timeoutMs: 8000 })

@@ -6,7 +6,9 @@
  */
 import { serve } from '@hono/node-server'
 import { backgroundTasks } from 'background-tasks/hono'
+import { gracefulShutdown } from 'background-tasks/node'
 import { Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import { sendWelcomeEmail } from './send.ts'
 
 const background = backgroundTasks({ maxPending: 3 })
@@ -20,17 +22,14 @@ app.post('/signup', (c) => {
 
 app.onError((error, c) => {
   // By its name, as the class may come from another copy of the package.
-  if (error.name !== 'TooManyTasksError') throw error
-  return c.text('Too busy, come again', 503, { 'Retry-After': '1' })
+  if (error.name === 'TooManyTasksError') return c.text('Too busy, come again', 503, { 'Retry-After': '1' })
+  // The others as Hono answers them by itself.
+  if (error instanceof HTTPException) return error.getResponse()
+  console.error(error)
+  return c.text('Internal Server Error', 500)
 })
 
 const port = Number(process.env.PORT ?? 3000)
 const server = serve({ fetch: app.fetch, port }, (address) => console.log(`http://localhost:${address.port}`))
 
-process.once('SIGTERM', () => {
-  // The responses first, then their tasks.
-  server.close(async () => {
-    await background.drain({ timeoutMs: 10_000 })
-    process.exit()
-  })
-})
+gracefulShutdown(server, background, { timeoutMs: 8000 })

@@ -185,7 +185,7 @@ describe('tasksFor', () => {
 
   test('refuses what is no response, naming what came', () => {
     expect(() => tasksFor(undefined as never)).toThrow(
-      'Cannot give the tasks of the response as it must be a ServerResponse: current value is undefined',
+      "Cannot give the tasks of the response as 'res' must be a ServerResponse (Fastify: reply.raw, Koa: ctx.res): current value is undefined",
     )
   })
 

@@ -29,7 +29,7 @@ it('examples/bun finishes its tasks when it is asked to stop', async () => {
   {
     await using server = await example.boot(start, { DATABASE: database })
     await server.send('/accounts/8', { method: 'DELETE' })
-    expect(await server.terminate()).toBe(0)
+    expect(await server.terminate()).toBe(null)
     expect(order(server.log, 'answered', 'deleted')).toEqual(['answered', 'deleted'])
   }
   await using again = await example.boot(start, { DATABASE: database })

@@ -17,7 +17,11 @@ beforeAll(async () => {
   example = await Example.copy('deno')
   config = await example.json<DenoConfig>('deno.json')
   // What JSR would serve, from here.
-  await example.write('deno.json', { ...config, imports: { 'background-tasks': join(root, 'src/index.ts') } })
+  const imports = {
+    'background-tasks': join(root, 'src/index.ts'),
+    'background-tasks/deno': join(root, 'adapters/deno.ts'),
+  }
+  await example.write('deno.json', { ...config, imports })
 })
 afterAll(() => example[Symbol.asyncDispose]())
 
@@ -38,6 +42,6 @@ it('examples/deno answers the command, then posts what it found, then writes the
   expect(slack.calls).toEqual(['{"text":"PING"}'])
   const stopped = server.terminate()
   slack.answer()
-  expect(await stopped).toBe(0)
+  expect(await stopped).toBe(null)
   expect(order(server.log, "answered 'ping'", 'answered')).toEqual(['answered', "answered 'ping'"])
 })

@@ -26,13 +26,13 @@ it('examples/hono-node answers a sign-up, then sends the e-mail, then writes the
   expect([answer.status, answer.text]).toEqual([201, signup.body])
   await server.line('sent a welcome e-mail to ada@example.com')
   expect(order(server.log, 'answered', 'sent a welcome')).toEqual(['answered', 'sent a welcome'])
-  expect(await server.terminate()).toBe(0)
+  expect(await server.terminate()).toBe(null)
   expect(await example.read('audit.log')).toMatch(/^\S+Z ada@example.com signed up\n$/)
 })
 
 it('examples/hono-node finishes its tasks when it is asked to stop', async () => {
   await using server = await example.boot(start)
   await server.send('/signup', signup)
-  expect(await server.terminate()).toBe(0)
+  expect(await server.terminate()).toBe(null)
   expect(order(server.log, 'answered', 'sent a welcome')).toEqual(['answered', 'sent a welcome'])
 })

@@ -27,7 +27,7 @@ it('examples/node-http answers an order before the webhook does, and is not stop
   expect(hook.calls).toEqual([answer.text])
   const stopped = server.terminate()
   hook.answer()
-  expect(await stopped).toBe(0)
+  expect(await stopped).toBe(null)
   expect(order(server.log, 'answered', 'told the webhook')).toEqual(['answered', 'told the webhook'])
 })
 

@@ -40,6 +40,6 @@ it("examples/opentelemetry prints the span of the task, linked to the request's,
 it('examples/opentelemetry ends its spans when it is asked to stop', async () => {
   await using server = await example.boot(start)
   await server.send('/signup', signup)
-  expect(await server.terminate()).toBe(0)
+  expect(await server.terminate()).toBe(null)
   expect(server.log.at(-1)).toContain("'task sendWelcomeEmail'")
 })

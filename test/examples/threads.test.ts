@@ -33,13 +33,13 @@ it('examples/threads answers pings while a picture is blurred', async () => {
   // On the event loop it would be one: that which waits for the picture.
   expect(pings).toBeGreaterThanOrEqual(10)
   expect(await example.read(file)).toMatch(/^P5 512 512 255\n/)
-  expect(await server.terminate()).toBe(0)
+  expect(await server.terminate()).toBe(null)
 })
 
 it('examples/threads finishes its picture when it is asked to stop', async () => {
   await using server = await example.boot(start, { TIMES: '30' })
   const { file } = await order(server)
-  expect(await server.terminate()).toBe(0)
+  expect(await server.terminate()).toBe(null)
   expect(server.log).toContain(`wrote ${file}`)
 })
 

@@ -36,7 +36,7 @@ describe.each([
     }
     for (const { text } of accepted) await server.line(`welcomed ${JSON.parse(text).id}`)
     expect((await signUp(server)).status, 'once they are welcomed').toBe(201)
-    expect(await server.terminate()).toBe(0)
+    expect(await server.terminate()).toBe(null)
     expect(server.log.filter((line) => line.startsWith('welcomed'))).toHaveLength(4)
   })
 })
