@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { detached } from '../adapters/detached.ts'
-import { type BackgroundTasks, type BackgroundTasksOptions, withBackgroundTasks } from '../src/index.ts'
+import { type BackgroundTasks, type BackgroundTasksOptions, defineTask, withBackgroundTasks } from '../src/index.ts'
 
 /** By what happened to the requests, and by kind of object: how many of them are left. */
 export type Left = Record<string, Record<string, number>>
@@ -34,6 +34,8 @@ function turn(_argument?: object): Promise<void> {
 function neverAnswered(_argument: object): Promise<unknown> {
   return new Promise((resolve) => neverCalled.push(resolve))
 }
+
+const limited = defineTask({ name: 'limited', timeoutMs: 20, run: neverAnswered })
 
 interface Case {
   handler(tasks: BackgroundTasks, argument: object, track: Track): Response | Promise<Response>
@@ -110,6 +112,13 @@ const cases: Record<string, Case> = {
     },
     deadlineMs: 20,
     // Whatever waits for a promise keeps the stores it was begun with.
+    except: 'store',
+  },
+  'a defined task waits for what never answers and exceeded its time': {
+    handler(tasks, argument) {
+      tasks.add(limited, argument)
+      return new Response('ok')
+    },
     except: 'store',
   },
   'a task in a list with concurrency hangs and was abandoned': {

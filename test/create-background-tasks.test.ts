@@ -64,6 +64,14 @@ describe('open and settle', () => {
     expect(settle(response, { error: new Error('handled') })).toBe(response)
     expect(tasks.size, 'a handler that threw: discarded').toBe(0)
   })
+
+  test('take null for an ending that says nothing', async () => {
+    const background = createBackgroundTasks()
+    const { tasks, settle } = background.open()
+    tasks.add(() => {})
+    settle(ok(), null as never)
+    expect((await background.drain()).succeeded).toBe(1)
+  })
 })
 
 describe('drain', () => {
@@ -279,6 +287,18 @@ describe('drain', () => {
     expect(answers).toEqual([refusal])
   })
 
+  test('may be called by what a task has started, such as a timer, once that task is over', async () => {
+    const drained = deferred<DrainReport>()
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(async () => {
+        setImmediate(() => handler.drain().then(drained.resolve, drained.reject))
+      })
+      return ok()
+    })
+    await call()
+    expect(await drained.promise).toEqual(nothing)
+  })
+
   test('leaves no timer behind when it refuses a signal that is none', async () => {
     using timers = watchTimers()
     await expect(wrapped(ok).handler.drain({ timeoutMs: 5000, signal: {} as never })).rejects.toThrow(TypeError)
@@ -293,5 +313,16 @@ describe('drain', () => {
     )
     await expect(wrapped(ok).handler.drain({ timeoutMs: Number.NaN })).rejects.toThrow('current value is NaN')
     await expect(wrapped(ok).handler.drain({ timeoutMs: '5' as never })).rejects.toThrow('current value is "5"')
+  })
+
+  test.each<[string, string, unknown]>([
+    ["'signal' must be an AbortSignal", '"x"', { signal: 'x' }],
+    ["'options' must be an object", 'null', null],
+    ["'options' must be an object", '500', 500],
+    ["'options' must be an object", '[object Array]', []],
+  ])('refuses options of which %s: %s', async (rule, shown, options) => {
+    await expect(wrapped(ok).handler.drain(options as never)).rejects.toThrow(
+      new TypeError(`Cannot drain as ${rule}: current value is ${shown}`),
+    )
   })
 })

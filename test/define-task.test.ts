@@ -59,6 +59,7 @@ describe('defineTask', () => {
     ['input', 'a Standard Schema: current value is [object Object]', { '~standard': { validate: true } }],
     ['retry', 'an object: current value is 3', 3],
     ['retry', 'an object: current value is null', null],
+    ['retry', 'an object: current value is [object Array]', []],
     ['retry.attempts', 'a positive integer: current value is 0', { attempts: 0 }],
     ['retry.attempts', 'a positive integer: current value is 1.5', { attempts: 1.5 }],
     ['retry.attempts', 'a positive integer: current value is Infinity', { attempts: Infinity }],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { node } from '../adapters/node.ts'
 import {
+  type Adapter,
   type BackgroundTasks,
   type BackgroundTasksOptions,
   createBackgroundTasks,
@@ -28,6 +29,7 @@ test.each<[string, string, unknown]>([
   ['timeoutMs', 'a number of milliseconds from 1 to 2^31-1: current value is 2147483647.5', 2 ** 31 - 0.5],
   ['timeoutMs', 'a number of milliseconds from 1 to 2^31-1: current value is "1000"', '1000'],
   ['retry', 'an object: current value is 3', 3],
+  ['retry', 'an object: current value is [object Array]', []],
   ['retry.attempts', 'a positive integer: current value is 0', { attempts: 0 }],
   ['retry.delayMs', 'a number of milliseconds from 0 to 2^31-1: current value is NaN', { delayMs: Number.NaN }],
   ['retry.factor', 'a number, 1 or more: current value is "2"', { factor: '2' }],
@@ -43,6 +45,9 @@ test.each<[string, string, unknown]>([
 
 test('options that are no object are refused', () => {
   expect(() => withBackgroundTasks(ok, null as never)).toThrow("'options' must be an object: current value is null")
+  expect(() => withBackgroundTasks(ok, [] as never)).toThrow(
+    "'options' must be an object: current value is [object Array]",
+  )
 })
 
 test('undefined stands for the default of every option', () => {
@@ -240,6 +245,20 @@ describe("a task's own runOn", () => {
     await handler.drain()
     const outcome = { status: 202, threw: false, error: undefined, delivery: 'returned' }
     expect(asked).toEqual([outcome, outcome])
+  })
+
+  test('as a function is asked also where the adapter does not say how the response ended', async () => {
+    const adapter: Adapter = { name: 'terse', afterResponse: (start) => void setImmediate(start as () => void) }
+    const task = defineTask({ name: 'task', runOn: () => false, run })
+    const { call, handler } = wrapped(
+      (tasks) => {
+        tasks.add(task)
+        return ok()
+      },
+      { adapter },
+    )
+    await call()
+    expect(await handler.drain()).toMatchObject({ succeeded: 0, discarded: 1 })
   })
 
   test('as a function is not asked again for another attempt', async () => {

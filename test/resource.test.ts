@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, test } from 'vitest'
 import {
   type Adapter,
@@ -146,6 +147,29 @@ describe('resources are disposed of', () => {
     left.resolve()
     expect(await handler.drain()).toEqual(none)
     expect(log).toEqual(['disposed it'])
+  })
+
+  test('without any task in the async context of their use, whatever context the host tells in', async () => {
+    const storage = new AsyncLocalStorage<string>()
+    const seen: unknown[] = []
+    const starts: (() => void)[] = []
+    const adapter: Adapter = {
+      name: 'test',
+      afterResponse: (start) => void starts.push(() => start('flushed')),
+    }
+    const { call, handler } = wrapped(
+      (tasks) => {
+        tasks.use({ [Symbol.dispose]: () => void seen.push(storage.getStore()) })
+        return ok()
+      },
+      { adapter },
+    )
+    for (const name of ['first', 'second']) await storage.run(name, call)
+    setImmediate(() => {
+      for (const start of starts) storage.run('host', start)
+    })
+    await handler.drain()
+    expect(seen).toEqual(['first', 'second'])
   })
 
   test('never in the turn in which the handler returned, nor while it runs', async () => {

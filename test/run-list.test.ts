@@ -166,6 +166,25 @@ describe('stopOnError', () => {
   })
 })
 
+describe('maxPending', () => {
+  test('counts no task that has failed: onError of the only one may add another to make up for it', async () => {
+    let list!: BackgroundTasks
+    const { call, handler, log } = wrapped(
+      (tasks) => {
+        list = tasks
+        tasks.add(function fails() {
+          throw new Error('no')
+        })
+        return ok()
+      },
+      { maxPending: 1, onError: () => list.add(function makesUp() {}) },
+    )
+    await call()
+    await handler.drain()
+    expect(log().at(-1)).toBe('succeeded makesUp')
+  })
+})
+
 describe('fairness', () => {
   /** How many tasks had run each time a callback got its turn, while a list of so many was running. */
   async function turnsDuring(

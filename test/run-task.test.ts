@@ -83,6 +83,40 @@ describe('a task', () => {
     expect(endsOf(events).map(({ type }) => type)).toEqual(['succeeded', 'failed', 'failed'])
   })
 
+  test('that returns a promise with a `then` of its own which throws has failed, and the next one runs', async () => {
+    const { call, handler, log } = wrapped((tasks) => {
+      tasks.add(function overridden() {
+        return Object.assign(
+          Promise.resolve(),
+          thenable(() => {
+            throw new Error('from then')
+          }),
+        )
+      })
+      tasks.add(function last() {})
+      return ok()
+    })
+    await call()
+    await handler.drain()
+    expect(log().slice(2)).toEqual(['started overridden', 'failed overridden', 'started last', 'succeeded last'])
+  })
+
+  test('may be a callable of which no property can be read: it is called anonymous, and the next one runs', async () => {
+    const sealed = new Proxy(() => {}, {
+      get() {
+        throw new Error('from the getter')
+      },
+    })
+    const { call, handler, log } = wrapped((tasks) => {
+      tasks.add(sealed)
+      tasks.add(function last() {})
+      return ok()
+    })
+    await call()
+    await handler.drain()
+    expect(log().slice(2)).toEqual(['started anonymous', 'succeeded anonymous', 'started last', 'succeeded last'])
+  })
+
   test('may be any callable: its name in events is a string, also where the callable has another kind of name', async () => {
     // As an RPC method of Workers is: every property of it is one more of its kind.
     const method: () => void = new Proxy(() => {}, { get: () => method })

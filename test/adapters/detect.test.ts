@@ -14,6 +14,8 @@ function call(platform: unknown[], extra: object = {}): Call {
 const outgoing = Object.assign(new EventEmitter(), { writableFinished: false, closed: false, socket: {} })
 const info = { remoteAddr: {}, completed: Promise.resolve() }
 const extender = { waitUntil() {} }
+/** As a service binding of Workers is: every property is there, and a remote function. */
+const remote: object = new Proxy({}, { has: () => true, get: () => () => {} })
 
 testAdapter(detect(call([])), { delivery: 'returned' })
 
@@ -32,6 +34,8 @@ describe('a call', () => {
     ['of Netlify, with its context', call([{ ip: '', ...extender }]), 'detached', true],
     ['of Bun.serve', call([{ port: 1, stop() {} }]), 'detached', false],
     ['of Workers whose env has a binding named res', call([{ res: 'text', outgoing: 1 }, extender]), 'detached', true],
+    ['of Workers whose env has a service binding named res', call([{ res: remote }, extender]), 'detached', true],
+    ['of Workers whose env has one named outgoing', call([{ outgoing: remote }, extender]), 'detached', true],
     ['with an undefined env, as app.request() makes', call([undefined]), 'detached', false],
     ['with arguments that are no objects', call([null, 'env', 1, () => {}]), 'detached', false],
     // Its getter `executionCtx` throws where there is none.

@@ -298,7 +298,10 @@ describe('on @hono/node-server', () => {
   })
 })
 
-test('on Workers the execution context is asked, and app.request(…, env, ctx) passes it', async () => {
+test.each<[string, object]>([
+  ['without bindings', {}],
+  ['with a binding named outgoing', { outgoing: { send() {} } }],
+])('on Workers the execution context is asked, and app.request(…, env, ctx) passes it: %s', async (_name, env) => {
   const { app, middleware } = observed()
   app.get('/', (c) => {
     c.var.tasks.add(task)
@@ -306,7 +309,7 @@ test('on Workers the execution context is asked, and app.request(…, env, ctx) 
   })
   const held: Promise<unknown>[] = []
   const ctx = { waitUntil: (work: Promise<unknown>) => void held.push(work), passThroughOnException() {}, props: {} }
-  await app.request('/', {}, {}, ctx)
+  await app.request('/', {}, env, ctx)
   expect(held.length).toBe(1)
   await held[0]
   await middleware.drain()

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter, once } from 'node:events'
 import { createServer, request as httpRequest, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
@@ -11,6 +12,7 @@ import {
   type Delivery,
   type TaskEvent,
 } from '../../src/index.ts'
+import { takePrinted } from '../_printed.ts'
 import { connected, listening, until } from '../_server.ts'
 import { endsOf, ok, turn, wrapped } from '../_wrapped.ts'
 import { testAdapter } from '../conformance/adapter.ts'
@@ -64,6 +66,12 @@ describe('a response', () => {
     )
   })
 
+  test('that waits in the pipeline of a socket which died before the handler returned is not waited for', async () => {
+    const socket = Object.assign(new EventEmitter(), { destroyed: true })
+    const outgoing = Object.assign(new Outgoing(), { socket: null, req: { socket } })
+    expect((await told(outgoing))?.delivery).toBe('aborted')
+  })
+
   test('that is a bare object counts as finished', async () => {
     expect((await told({ writableFinished: undefined }))?.delivery).toBe('returned')
     expect((await told({ writableFinished: true }))?.delivery).toBe('flushed')
@@ -88,6 +96,25 @@ describe('a response', () => {
     expect(new Set(endsOf(events).map(({ delivery }) => delivery))).toEqual(new Set(['aborted']))
   })
 
+  test('that closes in one turn with another has its resources disposed of in the async context of its request', async () => {
+    const storage = new AsyncLocalStorage<number>()
+    const seen: unknown[] = []
+    const { handler } = wrapped(
+      (tasks) => {
+        tasks.use({ [Symbol.dispose]: () => void seen.push(storage.getStore()) })
+        return ok()
+      },
+      { adapter: node() },
+    )
+    const outgoings = [new Outgoing(), new Outgoing()]
+    for (const [i, outgoing] of outgoings.entries()) {
+      await storage.run(i, () => handler(new Request('http://localhost/'), { outgoing }))
+    }
+    for (const [i, outgoing] of outgoings.entries()) storage.run(i, () => outgoing.close())
+    await handler.drain()
+    expect(seen).toEqual([0, 1])
+  })
+
   test('that hears of the end of its socket, and closes by itself as well, starts the tasks once', async () => {
     const socket = new EventEmitter()
     const outgoing = Object.assign(new Outgoing(), { socket: null, req: { socket } })
@@ -101,6 +128,28 @@ describe('a response', () => {
     await turn()
     await turn()
     expect(deliveries).toEqual(['flushed'])
+  })
+
+  test('whose start throws is printed, and those that close with it and after it start all the same', async () => {
+    const { tasks } = createBackgroundTasks().open()
+    const started: number[] = []
+    const outgoings = [0, 1, 2].map((i) => {
+      const outgoing = new Outgoing()
+      const start = (): void => {
+        if (started.push(i) === 1) throw new Error('no')
+      }
+      node().afterResponse(start, { request: undefined, platform: [{ outgoing }], tasks, start: 'auto' }, undefined)
+      return outgoing
+    })
+    outgoings[0]?.close()
+    outgoings[1]?.close()
+    await turn()
+    await turn()
+    outgoings[2]?.close()
+    await turn()
+    await turn()
+    expect(started).toEqual([0, 1, 2])
+    expect(takePrinted()).toEqual(['background-tasks: start failed: Error: no'])
   })
 
   test('gets one listener, and none without a task', async () => {
@@ -183,9 +232,34 @@ describe('tasksFor', () => {
     expect(listeners).toBe(0)
   })
 
-  test('refuses what is no response, naming what came', () => {
-    expect(() => tasksFor(undefined as never)).toThrow(
-      "Cannot give the tasks of the response as 'res' must be a ServerResponse (Fastify: reply.raw, Koa: ctx.res): current value is undefined",
+  test('watches a response with one listener, however often its list is emptied', async () => {
+    const tasksOf = createTasksFor()
+    const outgoing = new Outgoing()
+    for (let i = 0; i < 12; i++) {
+      tasksOf(outgoing).add(() => {})
+      tasksOf(outgoing).clear()
+      await turn()
+    }
+    expect(outgoing.listenerCount('close')).toBe(1)
+    outgoing.close()
+    await tasksOf.drain()
+  })
+
+  test.each<[string, unknown]>([
+    ['undefined', undefined],
+    ['[object Object]', { raw: new Outgoing(), request: {} }],
+    ['[object Object]', { res: new Outgoing(), req: {} }],
+  ])('refuses what is no response, such as a reply of Fastify or a context of Koa: %s', (shown, res) => {
+    expect(() => tasksFor(res as never)).toThrow(
+      new TypeError(
+        `Cannot give the tasks of the response as 'res' must be a ServerResponse (Fastify: reply.raw, Koa: ctx.res): current value is ${shown}`,
+      ),
+    )
+  })
+
+  test('cannot be made with options that are no object', () => {
+    expect(() => createTasksFor(5 as never)).toThrow(
+      new TypeError("Cannot create background tasks as 'options' must be an object: current value is 5"),
     )
   })
 

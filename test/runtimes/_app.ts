@@ -76,6 +76,15 @@ const policies: Record<string, Omit<TaskDefinition, 'name'> & { readonly run: Po
     run: (note, { signal }) =>
       new Promise(() => signal.addEventListener('abort', () => note((signal.reason as Error).name))),
   },
+  'limited-badly': {
+    timeoutMs: 30,
+    run: (_note, { signal }) =>
+      new Promise(() => {
+        signal.addEventListener('abort', () => {
+          throw new Error('meant to throw')
+        })
+      }),
+  },
   always: { runOn: 'always', run: (note, { outcome }) => note(`threw: ${outcome.threw}`) },
 }
 type PolicedRun = (note: (text: string) => void, context: TaskContext) => unknown

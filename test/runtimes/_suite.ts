@@ -199,7 +199,8 @@ export function testRuntime(start: () => Promise<Runtime>, host: Host): void {
       const [first = '', ...others] = [freshId(), freshId(), freshId()]
       client.send(
         { path: `/plain/endless?id=${first}&tasks=quick` },
-        ...others.map((id) => ({ path: `/plain/fixed?id=${id}&tasks=quick` })),
+        // The handler of the last one ends when the socket has died.
+        ...others.map((id, i) => ({ path: `/plain/${i === 0 ? 'fixed' : 'later'}?id=${id}&tasks=quick` })),
       )
       await client.received('HTTP/1.1 200')
       client.socket.destroy()
