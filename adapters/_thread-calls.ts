@@ -5,15 +5,14 @@
  */
 import { hop } from '../src/adapter.ts'
 import type { DrainOptions, DrainReport } from '../src/create-background-tasks.ts'
+import { Drains } from '../src/drain.ts'
 import type { TaskEnd } from '../src/observer.ts'
-import { refuse } from '../src/rules.ts'
 import type { ThreadCall, ThreadPool } from './_thread-pool.ts'
 
 export class ThreadCalls {
   readonly #pool: ThreadPool
   readonly #unsettled: Set<ThreadCall> = new Set()
-  readonly #reports: Set<DrainReport> = new Set()
-  #idle: (() => void)[] = []
+  readonly #drains = new Drains()
 
   constructor(pool: ThreadPool) {
     this.#pool = pool
@@ -31,30 +30,14 @@ export class ThreadCalls {
     }
   }
 
-  async drain({ timeoutMs = Infinity, signal }: DrainOptions = {}): Promise<DrainReport> {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      refuse('timeoutMs', 'a number of milliseconds, 0 or more', timeoutMs, 'drain')
-    }
-    const report: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
-    let over = false
-    const abandon = (): void => {
-      over = true
-      for (const call of [...this.#unsettled]) this.#abandon(call)
-      this.#wake()
-    }
-    // First, as a signal that is none is refused here.
-    signal?.addEventListener('abort', abandon)
-    this.#reports.add(report)
-    // Past 2^31-1 ms setTimeout fires at once.
-    const timer = timeoutMs < Infinity ? setTimeout(abandon, Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
-    if (signal?.aborted) abandon()
-    while (this.#unsettled.size > 0 && !over) {
-      await new Promise<void>((wake) => this.#idle.push(wake))
-      await hop()
-    }
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', abandon)
-    this.#reports.delete(report)
+  async drain(options: DrainOptions = {}): Promise<DrainReport> {
+    const report = await this.#drains.drain(
+      options,
+      () => this.#unsettled.size === 0,
+      () => {
+        for (const call of [...this.#unsettled]) this.#abandon(call)
+      },
+    )
     // Those abandoned leave the pool meanwhile.
     await hop()
     await this.#pool.close()
@@ -68,14 +51,7 @@ export class ThreadCalls {
 
   #end(call: ThreadCall, end: TaskEnd): void {
     if (!this.#unsettled.delete(call)) return
-    for (const report of this.#reports) {
-      if (end === 'abandoned') report.abandoned.push({ id: call.id, name: call.name })
-      else report[end]++
-    }
-    if (this.#unsettled.size === 0) this.#wake()
-  }
-
-  #wake(): void {
-    for (const wake of this.#idle.splice(0)) wake()
+    this.#drains.count(end, call)
+    if (this.#unsettled.size === 0) this.#drains.wake()
   }
 }

@@ -3,15 +3,14 @@
  *
  * @module
  */
-import { type Adapter, type Call, hop, type OpenedCall, type UnopenedCall } from './adapter.ts'
+import type { Adapter, Call, OpenedCall, UnopenedCall } from './adapter.ts'
 import { BackgroundTasks, isOver, settle } from './background-tasks.ts'
+import { Drains } from './drain.ts'
 import { TooManyTasksError } from './errors.ts'
 import { isInTaskOf } from './in-task.ts'
 import type { TaskEnd, TaskInfo } from './observer.ts'
 import { type BackgroundTasksOptions, type Settings, settingsOf } from './options.ts'
-import { checked, type Rules } from './rules.ts'
 import type { Run } from './run-list.ts'
-import { isFunction } from './values.ts'
 
 /** How long a drain waits. */
 export interface DrainOptions {
@@ -82,11 +81,6 @@ export interface BackgroundTasksScope<P extends unknown[] = any[]> extends Drain
   open(options?: OpenOptions<P>): OpenList
 }
 
-const drainRules: Rules = {
-  timeoutMs: [Infinity, 'a number of milliseconds, 0 or more', (value) => typeof value === 'number' && value >= 0],
-  signal: [undefined, 'an AbortSignal', (value) => isFunction(value?.addEventListener)],
-}
-
 /**
  * Where a Request has its list, so that nested wrappers share one. No WeakMap, which costs microseconds for each request
  * under load (its table grows and is walked by every garbage collection), and no private field (50 ns): this is 5 ns.
@@ -99,7 +93,7 @@ export class Scope implements BackgroundTasksScope {
   readonly options: Settings
   readonly detect: (call: Call) => Adapter
   /**
-   * The runs that are not over, so many. No Set, whose outgrown tables keep all later runs alive until a full garbage
+   * The runs that are not over come first, `#entered` of them. No Set, whose outgrown tables keep all later runs alive until a full garbage
    * collection; and never shortened, as an array that is pushed and popped is allocated anew all the time.
    */
   readonly #runs: (Run | undefined)[] = []
@@ -108,8 +102,7 @@ export class Scope implements BackgroundTasksScope {
   impatient = false
   /** Tasks added and not ended, over all runs. */
   unsettled = 0
-  readonly #reports = new Set<DrainReport>()
-  #idle: (() => void)[] = []
+  readonly #drains = new Drains()
 
   constructor(options: BackgroundTasksOptions | undefined, detect: (call: Call) => Adapter) {
     this.options = settingsOf(options)
@@ -150,47 +143,21 @@ export class Scope implements BackgroundTasksScope {
     const last = this.#runs[--this.#entered] as Run
     this.#runs[this.#entered] = undefined
     if (last !== run) this.#runs[(last.index = run.index)] = last
-    if (this.#entered === 0) this.#wake()
+    if (this.#entered === 0) this.#drains.wake()
   }
 
   /** Counts the end of a task. */
-  count(end: TaskEnd, entry: TaskInfo): void {
+  count(end: TaskEnd, task: TaskInfo): void {
     this.unsettled--
-    if (this.#reports.size === 0) return
-    for (const report of this.#reports) {
-      if (end === 'abandoned') report.abandoned.push({ id: entry.id, name: entry.name })
-      else report[end]++
-    }
-  }
-
-  #wake(): void {
-    if (this.#idle.length > 0) for (const wake of this.#idle.splice(0)) wake()
+    this.#drains.count(end, task)
   }
 
   async drain(options: DrainOptions = {}): Promise<DrainReport> {
-    const { timeoutMs, signal } = checked<DrainOptions & { timeoutMs: number }>(drainRules, options, 'drain')
     if (isInTaskOf(this)) throw new Error('Cannot drain inside a task as it would wait for itself')
-    const report: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
-    let over = false
-    const abandon = (): void => {
-      over = true
+    // Runs and not tasks, as one may have resources to dispose of.
+    const isIdle = (): boolean => this.#entered === 0
+    return this.#drains.drain(options, isIdle, () => {
       for (const run of this.#runs.slice(0, this.#entered)) run?.abandon('drain reached its deadline')
-      this.#wake()
-    }
-    // First, as a signal that is none is refused here.
-    signal?.addEventListener('abort', abandon)
-    this.#reports.add(report)
-    // Past 2^31-1 ms setTimeout fires at once.
-    const timer = timeoutMs < Infinity ? setTimeout(abandon, Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
-    if (signal?.aborted) abandon()
-    // Runs, as one may have resources to dispose of. A loop, as whoever awaited the last task may add another.
-    while (this.#entered > 0 && !over) {
-      await new Promise<void>((wake) => this.#idle.push(wake))
-      await hop()
-    }
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', abandon)
-    this.#reports.delete(report)
-    return report
+    })
   }
 }

@@ -22,7 +22,7 @@ const STOPPED = 'an earlier task failed (stopOnError)'
  */
 export class Run extends EntryQueue {
   readonly scope: Scope
-  /** Its place among the runs of the scope; -1 once it has left them. */
+  /** Its place among the runs of the scope, while it is one of them. */
   index = 0
   /** How the request ended; set when the tasks may start. */
   outcome: Outcome | undefined

@@ -26,7 +26,8 @@ export function runTask(entry: Entry, run: Run): void {
   try {
     const result = callInTask(run.scope, work, args)
     if (!mayBeThenable(result)) run.end(entry, 'succeeded')
-    // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`. A promise may have a `then` of its own.
+    // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`. In the `try`, as a promise
+    // may have a `then` of its own.
     else {
       Promise.resolve(result).then(
         () => run.end(entry, 'succeeded'),
