@@ -9,6 +9,7 @@ import type { Ending, Scope } from './create-background-tasks.ts'
 import type { Task } from './define-task.ts'
 import { type Entry, entryOf, type PendingTask, shown, type TaskArguments } from './entry.ts'
 import { print } from './errors.ts'
+import { boundFor, handOver } from './hand-over.ts'
 import { judge } from './options.ts'
 import { checkDisposable } from './resource.ts'
 import { isObject } from './rules.ts'
@@ -35,6 +36,7 @@ export class BackgroundTasks {
   /** Set when the handler has returned or thrown. */
   #outcome: Outcome | undefined
   #verdict: boolean | undefined
+  #isHandingOver = false
   /** What the adapter was given last, until it is called. */
   #awaited: ((delivery: Delivery) => void) | undefined
 
@@ -120,11 +122,39 @@ export class BackgroundTasks {
   }
 
   #settle(call: OpenedCall, response: unknown, ending: Ending | undefined): unknown {
-    if (this.#call !== call || this.#outcome) return response
+    if (this.#call !== call || this.#outcome || this.#isHandingOver) return response
     const answer = isResponse(response) ? response : undefined
     const threw = isObject(ending) && 'error' in ending
+    const outcome = { status: ending?.status ?? answer?.status, threw, error: ending?.error, delivery: undefined }
+    if (this.#scope.options.queue && this.#run && boundFor(this.#run).length > 0) {
+      return this.#handOver(this.#run, response, answer, outcome)
+    }
+    return this.#end(response, answer, outcome)
+  }
+
+  /** Gives the queue its tasks first: the client may rely on what it was answered. */
+  async #handOver(run: Run, response: unknown, answer: Response | undefined, outcome: Outcome): Promise<unknown> {
+    this.#isHandingOver = true
+    let verdict: boolean | undefined
+    const reasonOf = ({ runOn }: Entry): string | undefined => {
+      const mayRun = runOn ? judge(runOn, outcome) : (verdict ??= judge(this.#scope.options.runOn, outcome))
+      return mayRun ? undefined : reasonFor(outcome)
+    }
+    try {
+      await handOver(run, reasonOf)
+    } catch (error) {
+      // To the others it is a handler that threw; one that had thrown already has said so.
+      await this.#end(undefined, undefined, outcome.threw ? outcome : { threw: true, error })
+      if (outcome.threw) print('the queue did not take the tasks of a handler that threw', error)
+      else throw error
+    }
+    return this.#end(response, answer, outcome)
+  }
+
+  #end(response: unknown, answer: Response | undefined, outcome: Outcome): unknown {
+    if (this.#outcome) return response
+    this.#outcome = outcome
     const { runOn, start } = this.#scope.options
-    this.#outcome = { status: ending?.status ?? answer?.status, threw, error: ending?.error, delivery: undefined }
     if (typeof runOn === 'string') this.#verdict = judge(runOn, this.#outcome)
     if (this.#verdict === false) this.#run?.discard((entry) => this.#refusal(entry))
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
@@ -139,7 +169,7 @@ export class BackgroundTasks {
     const { runOn } = entry
     if (isFunction(runOn) && !outcome.delivery) return undefined
     if (runOn ? judge(runOn, outcome) : (this.#verdict ??= judge(this.#scope.options.runOn, outcome))) return undefined
-    return outcome.threw ? 'the handler threw' : 'runOn said no'
+    return reasonFor(outcome)
   }
 
   /** Asks the adapter to say when the response has left. Gives what has to be answered instead of the response. */
@@ -177,4 +207,8 @@ export class BackgroundTasks {
     scopeOf = (tasks) => tasks.#scope
     isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && tasks.#awaited === undefined
   }
+}
+
+function reasonFor({ threw }: Outcome): string {
+  return threw ? 'the handler threw' : 'runOn said no'
 }

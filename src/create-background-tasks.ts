@@ -66,7 +66,8 @@ export interface Ending {
 export interface OpenList {
   readonly tasks: BackgroundTasks
   /**
-   * Tells that the handler has ended. Never throws.
+   * Tells that the handler has ended. Never throws; where tasks go to a queue it gives a promise, which rejects with a
+   * `QueueError` when the queue did not take them.
    *
    * @param response what the handler returned; undefined when it threw and nobody made a response of that
    * @param ending `{ error }` when it threw
@@ -147,7 +148,7 @@ export class Scope implements BackgroundTasksScope {
   }
 
   /** Counts the end of a task. */
-  count(end: TaskEnd, task: TaskInfo): void {
+  count(end: TaskEnd | 'queued', task: TaskInfo): void {
     this.unsettled--
     this.#drains.count(end, task)
   }

@@ -20,11 +20,11 @@ export class Drains {
   #waiting: (() => void)[] = []
 
   /** Tells them of the end of a task. */
-  count(end: TaskEnd, task: TaskInfo): void {
+  count(end: TaskEnd | 'queued', task: TaskInfo): void {
     if (this.#reports.size === 0) return
     for (const report of this.#reports) {
       if (end === 'abandoned') report.abandoned.push({ id: task.id, name: task.name })
-      else report[end]++
+      else if (end !== 'queued') report[end]++
     }
   }
 

@@ -36,11 +36,11 @@ export class EntryQueue implements Turn {
     while (this.#firstUnended?.ended) this.#firstUnended = this.#firstUnended.next
   }
 
-  /** The tasks that have not ended, or not even started. */
+  /** The tasks that have not ended, or are not even on their way. */
   entries(which: 'unsettled' | 'pending'): Entry[] {
     const entries: Entry[] = []
     for (let entry = which === 'pending' ? this.#next : this.#firstUnended; entry; entry = entry.next) {
-      if (!entry.ended) entries.push(entry)
+      if (!entry.ended && !(which === 'pending' && entry.policy?.place === 'sent')) entries.push(entry)
     }
     return entries
   }

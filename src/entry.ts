@@ -4,8 +4,9 @@
  * @module
  */
 import { isTask, type Task } from './define-task.ts'
-import type { TaskInfo } from './observer.ts'
+import { type TaskInfo, traceOf } from './observer.ts'
 import type { RunOn, Settings } from './options.ts'
+import type { EnqueueOptions, QueueItem } from './queue.ts'
 import type { RetryPolicy } from './retry.ts'
 import { isObject, refuse } from './rules.ts'
 import { isFunction, isPromise, show } from './values.ts'
@@ -18,15 +19,11 @@ export interface PendingTask extends TaskInfo {
   readonly input?: unknown
 }
 
-/** Options of `tasks.add(task, input, options)`. */
-export interface AddOptions {
-  /**
-   * The id of the task: any string that is not empty.
-   *
-   * @default a random UUID
-   */
-  readonly id?: string | undefined
-}
+/**
+ * Options of `tasks.add(task, input, options)`. `delayMs` and `priority` are for a task that goes to a queue. There is no
+ * `transaction`, as the task is enqueued when the handler has ended: `queue.enqueue` takes one.
+ */
+export type AddOptions = Pick<EnqueueOptions, 'id' | 'delayMs' | 'priority'>
 
 /** The arguments of `add` after a defined task: its input may be left out where it may be undefined. */
 export type TaskArguments<I> = undefined extends I
@@ -40,6 +37,10 @@ export interface Policy {
   readonly input: unknown
   readonly retry: RetryPolicy | undefined
   readonly timeoutMs: number | undefined
+  /** As a queue is given it. */
+  readonly item: QueueItem<any> | undefined
+  /** Where it will run: in the queue that it has to be given, or was given already, or here. */
+  place: 'queue' | 'sent' | 'process'
   /** Gives up the attempt that runs, or the wait for the next one. */
   stop: ((reason: unknown) => void) | undefined
 }
@@ -88,12 +89,10 @@ export class Entry implements TaskInfo {
  *
  * @throws {TypeError} it is neither a function nor a defined task
  */
-export function entryOf(work: unknown, args: unknown[], { retry, timeoutMs }: Settings): Entry {
+export function entryOf(work: unknown, args: unknown[], settings: Settings): Entry {
   if (isFunction(work)) {
-    // The wrapper's defaults.
-    const policy =
-      retry || timeoutMs ? { task: undefined, input: undefined, retry, timeoutMs, stop: undefined } : undefined
-    return new Entry(work, args, policy)
+    const { retry, timeoutMs } = settings
+    return new Entry(work, args, retry || timeoutMs ? policyOf(undefined, undefined, settings, undefined) : undefined)
   }
   if (!isTask(work)) {
     const hint = isPromise(work) ? ': pass the function and its arguments, not the promise' : ''
@@ -102,16 +101,34 @@ export function entryOf(work: unknown, args: unknown[], { retry, timeoutMs }: Se
   const [input, options = {}] = args as [unknown, AddOptions?]
   const what = `add the task '${work.name}'`
   if (!isObject(options)) refuse('options', 'an object', options, what)
-  const { id = crypto.randomUUID() } = options
+  const { id = crypto.randomUUID(), delayMs, priority } = options
   if (typeof id !== 'string' || id === '') refuse('id', 'a string that is not empty', id, what)
-  const policy = {
-    task: work,
+  const parsed = work.parse(input)
+  let item: QueueItem<any> | undefined
+  if (settings.queue && !work.inline) {
+    item = { task: work, input, options: { id, delayMs, priority, trace: traceOf(settings.observer) } }
+    item = settings.queue.prepare?.(item) ?? item
+  } else if (delayMs ?? priority) {
+    refuse(delayMs ? 'delayMs' : 'priority', 'left out where the task goes to no queue', delayMs ?? priority, what)
+  }
+  return new Entry(work.run, [parsed], policyOf(work, input, settings, item), id)
+}
+
+function policyOf(
+  task: Task | undefined,
+  input: unknown,
+  settings: Settings,
+  item: QueueItem<any> | undefined,
+): Policy {
+  return {
+    task,
     input,
-    retry: work.retry ?? retry,
-    timeoutMs: work.timeoutMs ?? timeoutMs,
+    retry: task?.retry ?? settings.retry,
+    timeoutMs: task?.timeoutMs ?? settings.timeoutMs,
+    item,
+    place: item ? 'queue' : 'process',
     stop: undefined,
   }
-  return new Entry(work.run, [work.parse(input)], policy, id)
 }
 
 /** As `pending` shows it. */

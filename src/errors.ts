@@ -33,6 +33,11 @@ export class NonRetryableError extends Error {
   override readonly name: string = 'NonRetryableError'
 }
 
+/** Thrown where a durable engine is down, refuses, or cannot do what was asked; `cause` is what the engine said. */
+export class QueueError extends Error {
+  override readonly name: string = 'QueueError'
+}
+
 /** Whether there is no point in a further attempt. Also by name, as the class may come from another copy of the package. */
 export function isFinal(error: unknown): boolean {
   if (error instanceof NonRetryableError) return true

@@ -3,8 +3,6 @@
  *
  * @module
  */
-import type { Scope } from './create-background-tasks.ts'
-
 interface AsyncLocalStorageLike {
   getStore(): unknown
   run<A extends unknown[], R>(store: unknown, fn: (...args: A) => R, ...args: A): R
@@ -12,41 +10,41 @@ interface AsyncLocalStorageLike {
 
 /** What the async context of a task keeps. */
 interface Store {
-  scope: Scope | undefined
+  owner: object | undefined
 }
 
-/** The scope whose task is running: right now, and in the async context of that task. */
-let scopeNow: Scope | undefined
-let asyncScope: AsyncLocalStorageLike | null | undefined
+/** The wrapper, or worker, whose task is running: right now, and in the async context of that task. */
+let ownerNow: object | undefined
+let asyncOwner: AsyncLocalStorageLike | null | undefined
 
-/** Whether the caller is a task of this scope, as far as the host can tell. */
-export function isInTaskOf(scope: Scope): boolean {
-  return scopeNow === scope || (asyncScope?.getStore() as Store | undefined)?.scope === scope
+/** Whether the caller is a task of this wrapper or worker, as far as the host can tell. */
+export function isInTaskOf(owner: object): boolean {
+  return ownerNow === owner || (asyncOwner?.getStore() as Store | undefined)?.owner === owner
 }
 
 /** Calls the function of a task, or what disposes of a resource. */
-export function callInTask(scope: Scope, work: (...args: unknown[]) => unknown, args: unknown[]): unknown {
+export function callInTask(owner: object, work: (...args: unknown[]) => unknown, args: unknown[]): unknown {
   // An async context costs a microsecond, and who never awaits has no need of one.
-  if (Object.getPrototypeOf(work) !== asyncFunction) return callNow(scope, work, args)
-  if (asyncScope === undefined) asyncScope = asyncLocalStorage()
-  if (!asyncScope) return callNow(scope, work, args)
-  const store: Store = { scope }
-  const result = asyncScope.run(store, callNow, scope, work, args) as Promise<unknown>
+  if (Object.getPrototypeOf(work) !== asyncFunction) return callNow(owner, work, args)
+  if (asyncOwner === undefined) asyncOwner = asyncLocalStorage()
+  if (!asyncOwner) return callNow(owner, work, args)
+  const store: Store = { owner }
+  const result = asyncOwner.run(store, callNow, owner, work, args) as Promise<unknown>
   // What the task has started, such as a timer, may drain once it is over.
   const over = (): void => {
-    store.scope = undefined
+    store.owner = undefined
   }
   result.then(over, over)
   return result
 }
 
-function callNow(scope: Scope, work: (...args: unknown[]) => unknown, args: unknown[]): unknown {
-  const outer = scopeNow
-  scopeNow = scope
+function callNow(owner: object, work: (...args: unknown[]) => unknown, args: unknown[]): unknown {
+  const outer = ownerNow
+  ownerNow = owner
   try {
     return work(...args)
   } finally {
-    scopeNow = outer
+    ownerNow = outer
   }
 }
 

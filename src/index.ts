@@ -34,9 +34,20 @@ export type {
 } from './create-background-tasks.ts'
 export { defineTask, type Task, type TaskContext, type TaskDefinition } from './define-task.ts'
 export type { AddOptions, PendingTask, TaskArguments } from './entry.ts'
-export { NonRetryableError, TaskInputError, TaskTimeoutError, TooManyTasksError } from './errors.ts'
-export type { FailedTask, Observer, TaskEnd, TaskEvent, TaskInfo } from './observer.ts'
+export { NonRetryableError, QueueError, TaskInputError, TaskTimeoutError, TooManyTasksError } from './errors.ts'
+export type { FailedTask, Observer, TaskEnd, TaskEvent, TaskInfo, TraceContext } from './observer.ts'
 export type { BackgroundTasksOptions, OnError, RunOn } from './options.ts'
+export type {
+  EnqueueOptions,
+  QueueFeature,
+  QueueItem,
+  QueueLimits,
+  QueueWorker,
+  ScheduleOptions,
+  TaskQueue,
+  TaskRecord,
+  WorkOptions,
+} from './queue.ts'
 export type { RetryOptions, RetryPolicy } from './retry.ts'
 export type { SchemaInput, SchemaOutput, StandardIssue, StandardResult, StandardSchemaLike } from './standard-schema.ts'
 export type { HandlerWithTasks, WrappedHandler } from './with-background-tasks.ts'

@@ -40,12 +40,29 @@ export interface TaskEvent {
   readonly error?: unknown
   /** Why it did not run, or not to its end; on `discarded` and `abandoned`. */
   readonly reason?: string
-  /** How the response ended; not on `added`. */
+  /** How the response ended; not on `added`, nor from the worker of a queue. */
   readonly delivery?: Delivery
+  /** The name of its queue, where it goes to one. What it does there is told by the worker, perhaps in another process. */
+  readonly queue?: string
+  /** Where the task was added; only from the worker of a queue. */
+  readonly trace?: TraceContext
+}
+
+/**
+ * Where a task was added, for whoever runs it in another process.
+ * https://www.w3.org/TR/trace-context/
+ */
+export interface TraceContext {
+  readonly traceparent: string
+  readonly tracestate?: string | undefined
 }
 
 /** Sees every event. What it throws is printed and goes no further. */
-export type Observer = (event: TaskEvent) => void
+export interface Observer {
+  (event: TaskEvent): void
+  /** Where the caller is, asked when a task is added that goes to a queue: it comes back in the events of the worker. */
+  readonly trace?: (() => TraceContext | undefined) | undefined
+}
 
 /** Tells the observer, where there is one. */
 export function tell(run: Run, entry: Entry, type: TaskEvent['type'], detail?: Partial<TaskEvent>): void {
@@ -53,9 +70,20 @@ export function tell(run: Run, entry: Entry, type: TaskEvent['type'], detail?: P
   if (observer) guarded('observer failed', () => observer(eventOf(run, entry, type, detail)))
 }
 
+/** Asks the observer where the caller is. */
+export function traceOf(observer: Observer | undefined): TraceContext | undefined {
+  let trace: TraceContext | undefined
+  if (observer?.trace) {
+    guarded('observer failed', () => {
+      trace = observer.trace?.()
+    })
+  }
+  return trace
+}
+
 function eventOf(
-  { outcome }: Run,
-  { id, name, attempt, startedAt }: Entry,
+  { outcome, scope }: Run,
+  { id, name, attempt, startedAt, policy }: Entry,
   type: TaskEvent['type'],
   detail: Partial<TaskEvent> | undefined,
 ): TaskEvent {
@@ -66,6 +94,7 @@ function eventOf(
     ...(attempt && { attempt }),
     ...(startedAt !== undefined && type !== 'started' && { durationMs: performance.now() - startedAt }),
     ...(outcome?.delivery && { delivery: outcome.delivery }),
+    ...(policy?.item && { queue: scope.options.queue?.name as string }),
     ...detail,
   }
 }

@@ -6,6 +6,7 @@
 import type { Adapter, Outcome } from './adapter.ts'
 import { print } from './errors.ts'
 import type { FailedTask, Observer } from './observer.ts'
+import type { TaskQueue } from './queue.ts'
 import { type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
 import { checked, isBoolean, milliseconds, oneOf, type Rules } from './rules.ts'
 import { isFunction, isPromise } from './values.ts'
@@ -89,9 +90,27 @@ export interface BackgroundTasksOptions<P extends unknown[] = any[]> {
   onError?: OnError | undefined
   /** Sees every event of every task. No event is made when it is left out. */
   observer?: Observer | undefined
+  /**
+   * Where every task made by `defineTask` goes that is not `inline`: the response is held until the engine has them all. A
+   * handler that threw enqueues nothing, unless `runOn` says otherwise. Their own `retry` and `timeoutMs` hold there, those
+   * of this wrapper do not.
+   *
+   * @default none: tasks run in this process
+   */
+  queue?: TaskQueue<any> | undefined
+  /**
+   * What happens when the queue is down.
+   *
+   * - `'throw'`: the wrapped handler rejects with a `QueueError`.
+   * - `'inline'`: the tasks run in this process, unless one of them has a delay. They may run twice where the engine froze
+   *   with the tasks already in it.
+   *
+   * @default 'throw'
+   */
+  onQueueDown?: 'throw' | 'inline' | undefined
 }
 
-type Optional = 'adapter' | 'observer' | 'timeoutMs'
+type Optional = 'adapter' | 'observer' | 'timeoutMs' | 'queue'
 
 /** Options with their defaults filled in. */
 export type Settings = Pick<BackgroundTasksOptions, Optional> & { retry: RetryPolicy | undefined } & {
@@ -116,6 +135,8 @@ const rules: Rules = {
   maxPending: [Infinity, 'a positive integer or Infinity', isCount],
   onError: [printFailure, 'a function', isFunction],
   observer: [undefined, 'a function', isFunction],
+  queue: [undefined, 'a queue such as pgBoss() or memory()', (value) => isFunction(value?.enqueueAll)],
+  onQueueDown: ['throw', ...oneOf('throw', 'inline')],
 }
 
 /**
@@ -144,6 +165,6 @@ export function judge(runOn: RunOn, outcome: Outcome): boolean {
   }
 }
 
-function printFailure(error: unknown, { name, id, attempt }: FailedTask): void {
+export function printFailure(error: unknown, { name, id, attempt }: FailedTask): void {
   print(`task '${name}' failed (id ${id}, attempt ${attempt})`, error)
 }

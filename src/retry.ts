@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isFinal } from './errors.ts'
 import { isObject, milliseconds, type Rules } from './rules.ts'
 
 /** The policy for a task that fails. It keeps its place while it waits: with `concurrency: 1` the next task waits too. */
@@ -59,4 +60,9 @@ export const retryRule: Rules[string] = [undefined, 'an object', isObject, rules
 export function backoffMs({ delayMs, factor, maxDelayMs, jitter }: RetryPolicy, attempt: number): number {
   // 0 times Infinity is no number.
   return delayMs && Math.min(maxDelayMs, delayMs * factor ** (attempt - 1)) * (1 - jitter * Math.random())
+}
+
+/** Whether an attempt that failed so is the last. */
+export function isLast(retry: RetryPolicy | undefined, attempt: number, error: unknown): boolean {
+  return !retry || attempt >= retry.attempts || isFinal(error)
 }

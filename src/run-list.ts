@@ -70,13 +70,16 @@ export class Run extends EntryQueue {
     this.#openGate()
   }
 
-  /** Ends a task, once: what comes after (the late result of an abandoned task) is ignored. */
-  end(entry: Entry, type: TaskEnd, detail?: Partial<TaskEvent>): void {
+  /**
+   * Ends a task, once: what comes after (the late result of an abandoned task) is ignored. One that is queued ends
+   * elsewhere, and is told there.
+   */
+  end(entry: Entry, type: TaskEnd | 'queued', detail?: Partial<TaskEvent>): void {
     if (entry.ended) return
     // First of all: whoever is told may end the rest, and must not meet this one again.
     entry.ended = true
     this.scope.count(type, entry)
-    tell(this, entry, type, detail)
+    if (type !== 'queued') tell(this, entry, type, detail)
     this.dropEnded()
     if (type === 'failed') {
       this.#stopped ||= this.scope.options.stopOnError

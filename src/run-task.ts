@@ -4,16 +4,21 @@
  * @module
  */
 import { type Outcome, startTimer, stopTimer } from './adapter.ts'
+import { Attempt } from './attempt.ts'
 import type { TaskContext } from './define-task.ts'
 import type { Entry, Policy } from './entry.ts'
-import { guarded, isFinal, TaskTimeoutError } from './errors.ts'
+import { handOverLate } from './hand-over.ts'
 import { callInTask } from './in-task.ts'
 import { tell } from './observer.ts'
-import { backoffMs } from './retry.ts'
+import { backoffMs, isLast } from './retry.ts'
 import type { Run } from './run-list.ts'
 
 /** Runs the task; its end is told to the run. */
 export function runTask(entry: Entry, run: Run): void {
+  if (entry.policy?.place === 'queue') {
+    handOverLate(entry, run, () => runTask(entry, run))
+    return
+  }
   const { policy, work, args } = entry as { policy: Policy | undefined; work: () => unknown; args: unknown[] }
   entry.attempt++
   if (run.scope.options.observer) entry.startedAt = performance.now()
@@ -46,49 +51,28 @@ function mayBeThenable(value: unknown): boolean {
 /** The same for a task that may have a definition, a time limit, or further attempts. */
 function attemptUnder(policy: Policy, entry: Entry, run: Run): void {
   const { task, retry, timeoutMs } = policy
-  const { id, name, attempt } = entry
+  const { name, attempt: number } = entry
   const controller = task && new AbortController()
-  // workerd throws what a listener throws.
-  const abort = (reason: unknown): void => guarded('abort listener failed', () => controller?.abort(reason))
-  let isOver = false
-  /** Whether that was the end of the attempt: what comes after it is ignored. */
-  const isEnd = (): boolean => {
-    const wasOver = isOver
-    isOver = true
-    stopTimer(timer)
-    return !wasOver
-  }
-  const succeed = (): void => {
-    if (isEnd()) run.end(entry, 'succeeded')
-  }
+  const attempt = new Attempt(controller)
+  policy.stop = (reason) => attempt.stop(reason)
   const fail = (error: unknown): void => {
-    if (!isEnd()) return
-    if (!retry || attempt >= retry.attempts || isFinal(error)) run.end(entry, 'failed', { error })
+    if (!retry || isLast(retry, number, error)) run.end(entry, 'failed', { error })
     else tell(run, entry, 'retrying', { error })
     if (entry.ended || !retry) return
     // What ends the wait is told no duration: no attempt runs.
     entry.startedAt = undefined
-    const wait = startTimer(() => runTask(entry, run), run.scope.impatient ? 0 : backoffMs(retry, attempt))
+    const wait = startTimer(() => runTask(entry, run), run.scope.impatient ? 0 : backoffMs(retry, number))
     // Not `policy`, which would keep the input as long as an attempt hangs.
     if (entry.policy) entry.policy.stop = () => stopTimer(wait)
   }
-  const exceed = (): void => {
-    const error = new TaskTimeoutError(`Task '${name}' took longer than ${timeoutMs} ms`)
-    abort(error)
-    fail(error)
-  }
-  const timer = timeoutMs && startTimer(exceed, timeoutMs)
-  policy.stop = (reason) => {
-    isEnd()
-    abort(reason)
-  }
-  const args = entry.args as unknown[]
+  attempt.run(callOf(entry, run, controller), name, timeoutMs, () => run.end(entry, 'succeeded'), fail)
+}
+
+/** In a function of its own, as closures of one function keep what any of them uses: an attempt that hangs, its arguments. */
+function callOf(entry: Entry, run: Run, controller: AbortController | undefined): () => unknown {
+  const { id, name, attempt } = entry
   const outcome = run.outcome as Outcome
   const context: TaskContext | undefined = controller && { id, name, attempt, signal: controller.signal, outcome }
-  try {
-    const result = callInTask(run.scope, entry.work as () => unknown, context ? [...args, context] : args)
-    Promise.resolve(result).then(succeed, fail)
-  } catch (error) {
-    fail(error)
-  }
+  const args = [...(entry.args as unknown[]), ...(context ? [context] : [])]
+  return () => callInTask(run.scope, entry.work as () => unknown, args)
 }

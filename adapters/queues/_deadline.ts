@@ -1,0 +1,52 @@
+/**
+ * What must be over in time.
+ *
+ * @module
+ */
+import { startTimer, stopTimer } from '../../src/adapter.ts'
+import type { Deadline } from './_engine.ts'
+
+/**
+ * Waits for work, but not longer; a late end of it is ignored.
+ *
+ * @throws {DOMException} TimeoutError
+ */
+export async function within<T>(ms: number, work: Promise<T> | ((deadline: Deadline) => Promise<T>)): Promise<T> {
+  const controller = new AbortController()
+  let timer: unknown
+  const late = new Promise<never>((_resolve, reject) => {
+    const end = (): void => {
+      const error = new DOMException(`no answer within ${ms} ms`, 'TimeoutError')
+      reject(error)
+      controller.abort(error)
+    }
+    timer = startTimer(end, ms)
+  })
+  const working = typeof work === 'function' ? work({ at: Date.now() + ms, signal: controller.signal }) : work
+  try {
+    return await Promise.race([working, late])
+  } finally {
+    stopTimer(timer)
+    working.then(undefined, () => {})
+  }
+}
+
+/** Does something at the first call, and again at the first one after it failed, or after `reset`. */
+export function once<T>(open: () => Promise<T>): { (): Promise<T>; reset(): void } {
+  let opened: Promise<T> | undefined
+  const call = (): Promise<T> => {
+    if (opened) return opened
+    const opening = open()
+    opened = opening
+    // Only itself: a reset may have come meanwhile.
+    opening.then(undefined, () => {
+      if (opened === opening) opened = undefined
+    })
+    return opening
+  }
+  return Object.assign(call, {
+    reset: () => {
+      opened = undefined
+    },
+  })
+}

@@ -1,0 +1,57 @@
+/**
+ * Tasks on their way to a durable queue.
+ *
+ * @module
+ */
+import type { Entry, Policy } from './entry.ts'
+import type { Settings } from './options.ts'
+import type { QueueItem, TaskQueue } from './queue.ts'
+import type { Run } from './run-list.ts'
+
+type Bound = Entry & { policy: Policy & { item: QueueItem<any> } }
+
+/** The tasks of a run that the queue has to be given. */
+export function boundFor(run: Run): Bound[] {
+  return run.entries('pending').filter((entry): entry is Bound => entry.policy?.place === 'queue')
+}
+
+/** Gives them to the queue, all or none, but for those that there is a reason against. */
+export async function handOver(run: Run, reasonOf: (entry: Entry) => string | undefined): Promise<void> {
+  const entries = boundFor(run).filter((entry) => {
+    const reason = reasonOf(entry)
+    if (reason) run.end(entry, 'discarded', { reason })
+    return !entry.ended
+  })
+  const error = await failureOf(entries, run)
+  if (!error) return
+  for (const entry of entries) run.end(entry, 'discarded', { reason: 'the queue did not take it' })
+  throw error.reason
+}
+
+/** The same for one that was added when the handler had ended, which nobody waits for. */
+export async function handOverLate(entry: Entry, run: Run, runInProcess: () => void): Promise<void> {
+  entry.attempt = 1
+  const error = await failureOf([entry as Bound], run)
+  if (error) run.end(entry, 'failed', { error: error.reason })
+  else if (!entry.ended) {
+    entry.attempt = 0
+    runInProcess()
+  }
+}
+
+/** Why the queue does not take them; undefined when it does, or when they run in this process instead. */
+async function failureOf(entries: readonly Bound[], run: Run): Promise<{ readonly reason: unknown } | undefined> {
+  const { queue, onQueueDown } = run.scope.options as Settings & { queue: TaskQueue }
+  const items = entries.map(({ policy }) => policy.item)
+  for (const { policy } of entries) policy.place = 'sent'
+  try {
+    if (items.length > 0) await queue.enqueueAll(items)
+    for (const entry of entries) run.end(entry, 'queued')
+  } catch (reason) {
+    // What is to run later must not run now.
+    const canRun = onQueueDown === 'inline' && items.every(({ options }) => !options?.delayMs)
+    if (!canRun || (reason as Error | undefined)?.name !== 'QueueError') return { reason }
+    for (const { policy } of entries) if (policy) policy.place = 'process'
+  }
+  return undefined
+}
