@@ -15,12 +15,30 @@ export interface JsonIssue {
  * The JSON text of a value that JSON brings back as it was; undefined for undefined. A property that is undefined is left
  * out.
  *
- * @throws {JsonIssue} JSON would bring back something else
+ * @param maxBytes how long the text may be, in bytes of UTF-8
+ * @throws {JsonIssue} JSON would bring back something else, or it is too long
  */
-export function encode(value: unknown): string | undefined {
+export function encode(value: unknown, maxBytes: number): string | undefined {
   if (value === undefined) return undefined
   check(value, [], new Set())
-  return JSON.stringify(value)
+  const text = JSON.stringify(value)
+  checkBytes(text, maxBytes)
+  return text
+}
+
+/** @throws {JsonIssue} it is longer */
+export function checkBytes(text: string, maxBytes: number): void {
+  // No character takes more than three bytes for each of its units.
+  if (text.length * 3 <= maxBytes) return
+  const bytes = new TextEncoder().encode(text).length
+  if (bytes > maxBytes) throw { message: `it has ${bytes} bytes where ${maxBytes} are the limit`, path: [] }
+}
+
+/** What was wrong, as an issue and as a sentence. Also a getter of the value may have thrown. */
+export function problemOf(thrown: unknown): { readonly issue: JsonIssue; readonly sentence: string } {
+  const { message, path = [] } = thrown as Partial<JsonIssue>
+  const where = path.length > 0 ? `${path.join('.')}: ` : ''
+  return { issue: { message: String(message), path }, sentence: `${where}${message}` }
 }
 
 function check(value: unknown, path: (string | number)[], parents: Set<object>): void {

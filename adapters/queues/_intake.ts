@@ -1,0 +1,130 @@
+/**
+ * What is checked before anything is sent to an engine.
+ *
+ * @module
+ */
+import { isTask, type Task } from '../../src/define-task.ts'
+import { QueueError, TaskInputError } from '../../src/errors.ts'
+import type { EnqueueOptions, QueueItem, ScheduleOptions } from '../../src/queue.ts'
+import { checked, type Rules, refuse } from '../../src/rules.ts'
+import { isFunction } from '../../src/values.ts'
+import type { Engine, Job } from './_engine.ts'
+import { checkBytes, type Envelope, encode, problemOf } from './_json.ts'
+
+/** Takes items in for one engine. */
+export class Intake<Transaction> {
+  readonly #engine: Engine<Transaction>
+  readonly #rules: Rules
+
+  constructor(engine: Engine<Transaction>) {
+    this.#engine = engine
+    const { maxDelayMs } = engine.limits
+    const isDelay = (value: unknown): boolean => typeof value === 'number' && value >= 0 && value <= maxDelayMs
+    const isPriority = (value: unknown): boolean => Number.isInteger(value) && Math.abs(value as number) <= 1000
+    this.#rules = {
+      id: [undefined, 'a string that is not empty', isId],
+      delayMs: [0, `a number of milliseconds from 0 to ${maxDelayMs}`, isDelay],
+      priority: [0, 'an integer from -1000 to 1000', isPriority],
+      transaction: [undefined, '{ executeSql(text, values) }', (value) => isFunction(value?.executeSql)],
+      trace: [undefined, '{ traceparent }', (value) => typeof value?.traceparent === 'string'],
+    }
+  }
+
+  /**
+   * Checks an item, unless that was done.
+   *
+   * @throws as `TaskQueue.prepare` does
+   */
+  prepared(item: QueueItem<Transaction>): PreparedItem<Transaction> {
+    if (item instanceof PreparedItem) return item
+    const { task, input, options = {} } = item
+    checkTask(task, 'enqueue')
+    const what = `enqueue the task '${task.name}'`
+    const settings = checked<EnqueueOptions<Transaction> & { delayMs: number; priority: number }>(
+      this.#rules,
+      options,
+      what,
+    )
+    const { id = crypto.randomUUID(), delayMs, priority, transaction, trace } = settings
+    const { name, lacks, limits } = this.#engine
+    for (const feature of ['priority', 'transaction'] as const) {
+      const reason = lacks[feature]
+      if (!options[feature] || reason === undefined) continue
+      throw new QueueError(`Cannot ${what} with '${feature}' in the queue '${name}': ${reason}`)
+    }
+    task.parse(input)
+    const text = this.envelope(input, { id, trace }, what)
+    const { delayStepMs } = limits
+    const job = { task, id, text, delayMs: Math.ceil(delayMs / delayStepMs) * delayStepMs, priority, transaction }
+    return new PreparedItem(item, job)
+  }
+
+  /**
+   * The text in which an input travels.
+   *
+   * @throws {TaskInputError} it cannot
+   */
+  envelope(input: unknown, rest: Pick<Envelope, 'id' | 'trace'>, what: string): string {
+    const { payloadBytes } = this.#engine.limits
+    try {
+      const text = JSON.stringify({ v: 1, ...rest, input: encode(input, payloadBytes) } satisfies Envelope)
+      checkBytes(text, payloadBytes)
+      return text
+    } catch (error) {
+      const { issue, sentence } = problemOf(error)
+      throw new TaskInputError(`Cannot ${what} as its input cannot travel: ${sentence}`, [issue])
+    }
+  }
+}
+
+/** An item that was checked, in the form in which it is sent: what becomes of the input later changes nothing. */
+class PreparedItem<Transaction> implements QueueItem<Transaction> {
+  readonly task: Task
+  readonly input: unknown
+  readonly options: EnqueueOptions<Transaction> | undefined
+  readonly job: Job<Transaction>
+
+  constructor({ task, input, options }: QueueItem<Transaction>, job: Job<Transaction>) {
+    this.task = task
+    this.input = input
+    this.options = options
+    this.job = job
+  }
+}
+
+/** @throws {TypeError} it is no defined task */
+export function checkTask(task: unknown, what: string): asserts task is Task {
+  if (!isTask(task)) refuse('task', 'a task made by defineTask', task, what)
+}
+
+export const isId = (value: unknown): boolean => typeof value === 'string' && value !== ''
+
+const scheduleRules: Rules = {
+  key: [undefined, 'a string that is not empty', isId],
+  timezone: ['UTC', "an IANA time zone such as 'Europe/Vienna'", isTimezone],
+}
+
+/**
+ * Checks what the engine need not: how many fields its step allows, and the zone.
+ *
+ * @throws {TypeError} one of them is wrong
+ */
+export function checkedSchedule(
+  cron: unknown,
+  options: ScheduleOptions,
+  stepMs: number,
+  what: string,
+): { readonly key: string | undefined; readonly timezone: string } {
+  const fields = typeof cron === 'string' ? cron.trim().split(/\s+/).length : 0
+  const expected = `a cron expression of five fields${stepMs < 60_000 ? ', or six with seconds first' : ''}`
+  if (fields !== 5 && (fields !== 6 || stepMs >= 60_000)) refuse('cron', expected, cron, what)
+  return checked(scheduleRules, options, what)
+}
+
+export function isTimezone(value: unknown): boolean {
+  try {
+    return typeof value === 'string' && Boolean(new Intl.DateTimeFormat('en', { timeZone: value }))
+  } catch {
+    return false
+  }
+}
