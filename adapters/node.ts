@@ -7,9 +7,11 @@
 import type { Adapter } from '../src/adapter.ts'
 import type { BackgroundTasks } from '../src/background-tasks.ts'
 import { type Drainable, type OpenList, Scope } from '../src/create-background-tasks.ts'
+import { guarded } from '../src/errors.ts'
 import type { BackgroundTasksOptions } from '../src/options.ts'
 import { isObject, refuse } from '../src/rules.ts'
 import { afterReturn } from './_body.ts'
+import { holdEnd } from './_held-end.ts'
 import { matching } from './_matches.ts'
 import { type NodeServerLike, nodeServer } from './_node-server.ts'
 import { afterOutgoing, type OutgoingLike, outgoingOf, whenLeft } from './_outgoing.ts'
@@ -58,6 +60,9 @@ export type TasksFor = ((res: OutgoingLike) => BackgroundTasks) & Drainable
 /**
  * Makes a {@link tasksFor} with options of its own.
  *
+ * With a `queue` it holds `res.end()` back until the engine has the tasks; where it does not take them, the client gets
+ * status 500, or, if it has a status already, is cut off.
+ *
  * @param options see `BackgroundTasksOptions`; there is nothing to detect, so `adapter` is not among them
  * @throws {TypeError} an option is not what it must be
  */
@@ -72,7 +77,10 @@ export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>
     keepAlive(_work, { platform: [res] }) {
       if (res[list].isWatched) return
       res[list].isWatched = true
-      whenLeft(res, () => res[list].settle(undefined, { status: res.statusCode }))
+      const settle = (): unknown => res[list].settle(undefined, { status: res.statusCode })
+      // Its client may rely on what the queue has.
+      if (options?.queue) holdEnd(res, settle)
+      whenLeft(res, () => guarded('the queue did not take the tasks of a response', settle))
     },
     afterResponse,
   }

@@ -5,7 +5,6 @@
  */
 import {
   type Context,
-  context,
   isSpanContextValid,
   type MeterProvider,
   metrics,
@@ -16,9 +15,10 @@ import {
   type TracerProvider,
   trace,
 } from '@opentelemetry/api'
-import type { Observer, TaskEvent, TaskInfo } from '../../src/observer.ts'
+import type { Observer, TaskEvent } from '../../src/observer.ts'
 import { checked, type Rules } from '../../src/rules.ts'
 import { isFunction, show } from '../../src/values.ts'
+import { activeTrace, contextOf } from './_trace-context.ts'
 
 /** Options of {@link openTelemetry}. */
 export interface OpenTelemetryOptions {
@@ -44,12 +44,15 @@ export interface OpenTelemetryOptions {
  * `ERROR` and the exception where the task failed, and an event `retrying` for every attempt that another one follows. A
  * task that ended without having started has a span of no length, so that its request shows where it went.
  *
+ * A task that goes to a queue has its span in the worker, of kind CONSUMER, and where the worker has this observer as well
+ * it is in the trace of the request: the span context at `add` travels with the task.
+ *
  * An observer cannot make that span the active one in the task: spans that the task starts are children of the request's
  * span, beside the task's own. They have the same trace.
  *
  * Metrics, by `background_tasks.task.name`, and at the end also by `background_tasks.task.outcome` and `error.type`:
  *
- * - `background_tasks.pending_tasks`: tasks added and not ended;
+ * - `background_tasks.pending_tasks`: tasks added and not ended, without those in a queue, which its engine counts;
  * - `background_tasks.ended_tasks`: tasks ended;
  * - `background_tasks.task.duration`: how long a task took that had started, in seconds, the same as its span.
  *
@@ -75,13 +78,15 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Observer {
   const providers = checked<OpenTelemetryOptions>(rules, options, 'create the OpenTelemetry observer')
   const unended = new Map<string, Unended>()
   let made: Instruments | undefined
-  return (event) => {
+  const observe = (event: TaskEvent): void => {
     // Not before the first event: unlike tracers, meters of an SDK that is registered later do nothing.
     const instruments = (made ??= instrumentsOf(providers))
-    const { type, task } = event
+    const { type, task, queue } = event
+    // It may end in another process.
+    if (type === 'added' && queue) return
     let state = unended.get(task.id)
     if (!state || type === 'added') {
-      state = { context: context.active(), span: undefined, startedAt: 0 }
+      state = { context: contextOf(event), span: undefined, startedAt: 0 }
       unended.set(task.id, state)
     }
     if (type === 'added') instruments.pending.add(1, { [NAME]: task.name })
@@ -90,10 +95,11 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Observer {
       unended.delete(task.id)
       end(event, state, instruments)
     } else if (!state.span) {
-      state.span = startSpan(instruments.tracer, task, state.context)
+      state.span = startSpan(instruments.tracer, event, state.context)
       state.startedAt = performance.now()
     }
   }
+  return Object.assign(observe, { trace: activeTrace })
 }
 
 // What the semantic conventions have no name for. Not `messaging.*`, which is for brokers outside of the process
@@ -105,6 +111,7 @@ const ATTEMPT = 'background_tasks.task.attempt'
 const RETRIES = 'background_tasks.task.retry_count'
 const OUTCOME = 'background_tasks.task.outcome'
 const REASON = 'background_tasks.task.reason'
+const QUEUE = 'background_tasks.queue'
 const DELIVERY = 'background_tasks.delivery'
 const ERROR_TYPE = 'error.type'
 
@@ -143,12 +150,12 @@ function instrumentsOf({ tracerProvider, meterProvider }: OpenTelemetryOptions) 
   }
 }
 
-function startSpan(tracer: Tracer, { id, name }: TaskInfo, added: Context): Span {
+function startSpan(tracer: Tracer, { task: { id, name }, queue }: TaskEvent, added: Context): Span {
   const origin = trace.getSpanContext(added)
   const options = {
-    // Not CONSUMER: nothing was sent, and there is no PRODUCER span; both of its ends are in this process.
-    kind: SpanKind.INTERNAL,
-    attributes: { [ID]: id, [NAME]: name },
+    // Without a queue nothing was sent: both of its ends are in this process.
+    kind: queue ? SpanKind.CONSUMER : SpanKind.INTERNAL,
+    attributes: { [ID]: id, [NAME]: name, ...(queue && { [QUEUE]: queue }) },
     // Linked, as the conventions have it for work that nobody waits for. And its child, as they allow: the spans of the
     // task itself are in that trace, and one decision of the sampler holds for both.
     links: origin && isSpanContextValid(origin) ? [{ context: origin }] : [],
@@ -163,16 +170,16 @@ function addRetry({ attempt, error }: TaskEvent, { span }: Unended): void {
 }
 
 function end(event: TaskEvent, state: Unended, instruments: Instruments): void {
-  const { type, task, attempt = 0, error, reason, delivery } = event
+  const { type, task, attempt = 0, error, reason, delivery, queue } = event
   const failed = type === 'failed' && described(error)
   const failure = type === 'abandoned' ? { type, message: reason ?? type } : failed
   const measured = { [NAME]: task.name, [OUTCOME]: type, ...(failure && { [ERROR_TYPE]: failure.type }) }
-  instruments.pending.add(-1, { [NAME]: task.name })
+  if (!queue) instruments.pending.add(-1, { [NAME]: task.name })
   instruments.ended.add(1, measured)
   // Not of what never started, which would lower the percentiles.
   if (state.span) instruments.duration.record((performance.now() - state.startedAt) / 1000, measured)
 
-  const span = state.span ?? startSpan(instruments.tracer, task, state.context)
+  const span = state.span ?? startSpan(instruments.tracer, event, state.context)
   span.setAttributes(measured)
   if (attempt > 0) span.setAttribute(ATTEMPT, attempt)
   if (attempt > 1) span.setAttribute(RETRIES, attempt - 1)

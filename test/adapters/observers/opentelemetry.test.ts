@@ -19,7 +19,9 @@ import {
 } from '@opentelemetry/sdk-trace'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openTelemetry } from '../../../adapters/observers/opentelemetry.ts'
-import { defineTask, type Observer, type WrappedHandler } from '../../../src/index.ts'
+import { memory } from '../../../adapters/queues/memory.ts'
+import { defineTask, type Observer, type Task, type TaskQueue, type WrappedHandler } from '../../../src/index.ts'
+import { until } from '../../_server.ts'
 import { deferred, ok, turn, wrapped } from '../../_wrapped.ts'
 import { runOn, runtimes } from './_everywhere.ts'
 
@@ -523,6 +525,61 @@ test('nothing of a task is kept once it has ended, however it did', async () => 
     await handler.drain({ timeoutMs: 0 })
   }
   expect(left()).toEqual([])
+})
+
+describe('a task that goes to a queue', () => {
+  const failing = defineTask({
+    name: 'failing',
+    run: (_input: string) => {
+      throw new RangeError('no')
+    },
+  })
+  const handlerOf = (queue: TaskQueue, task: Task<string>, more: object = {}) =>
+    wrapped(
+      async (tasks) => {
+        tasks.add(task, 'x')
+        return ok()
+      },
+      { observer, queue, ...more },
+    ).handler
+
+  test('has one trace from the request to its run in the worker, where its span is a CONSUMER', async () => {
+    const queue = memory()
+    const parent = await request(handlerOf(queue, failing))
+    expect(taskSpans()).toEqual([])
+    // As in another process: an observer of its own, outside of the request.
+    const far = openTelemetry({ tracerProvider, meterProvider })
+    const worker = await queue.work([failing], { observer: far, onError: () => {} })
+    await until(() => taskSpans().length === 1, 'the span')
+    await worker.close()
+    const span = spanOf('failing')
+    const { traceId, spanId } = parent.spanContext()
+    expect(span.kind).toBe(SpanKind.CONSUMER)
+    expect(span.spanContext().traceId).toBe(traceId)
+    expect(span.parentSpanContext).toMatchObject({ traceId, spanId, isRemote: true })
+    expect(span.links.map((link) => link.context.spanId)).toEqual([spanId])
+    expect(span.attributes).toMatchObject({ 'background_tasks.queue': 'memory', 'error.type': 'RangeError' })
+  })
+
+  test('is not counted as pending in this process', async () => {
+    await request(handlerOf(memory(), failing))
+    expect(await points('background_tasks.pending_tasks')).toEqual([])
+  })
+
+  test('has a span of no length where it was not enqueued', async () => {
+    await request(handlerOf(memory(), failing, { runOn: () => false }))
+    expect(spanOf('failing').attributes).toMatchObject({ 'background_tasks.task.outcome': 'discarded' })
+    expect((await points('background_tasks.pending_tasks')).map(({ value }) => value)).toEqual([])
+  })
+
+  test('has a trace of its own where it was enqueued outside of any', async () => {
+    const queue = memory()
+    await queue.enqueue(failing, 'x', { trace: { traceparent: 'nonsense' } })
+    const worker = await queue.work([failing], { observer, onError: () => {} })
+    await until(() => taskSpans().length === 1, 'the span')
+    await worker.close()
+    expect(spanOf('failing').parentSpanContext).toBe(undefined)
+  })
 })
 
 test('an SDK that is registered after the observer was made is used, for spans and metrics', async () => {
