@@ -4,6 +4,8 @@
  * @module
  */
 import type { BackgroundTasks } from './background-tasks.ts'
+import { print } from './errors.ts'
+import { isPromise } from './values.ts'
 
 /**
  * How the response ended, as far as the host can tell.
@@ -117,3 +119,22 @@ export function afterMacrotask<T>(run: (value: T) => void, value: T): void {
 
 /** Settles in a new macrotask. */
 export const hop = (): Promise<void> => new Promise((resolve) => afterMacrotask(resolve, undefined))
+
+/** Asks an adapter to say when the response has left; one that fails costs nothing. */
+export function askStart(
+  adapter: Adapter,
+  start: (delivery: Delivery) => void,
+  call: Call,
+  response: Response | undefined,
+): ReturnType<Adapter['afterResponse']> {
+  const startAnyway = (error: unknown): void => {
+    print(`adapter '${adapter.name}' failed`, error)
+    afterMacrotask(start, 'returned')
+  }
+  try {
+    const answer = adapter.afterResponse(start, call, response)
+    return isPromise(answer) ? answer.then(undefined, startAnyway) : answer
+  } catch (error) {
+    return startAnyway(error)
+  }
+}

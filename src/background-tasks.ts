@@ -4,15 +4,14 @@
  *
  * @module
  */
-import { type Adapter, afterMacrotask, type Call, type Delivery, type OpenedCall, type Outcome } from './adapter.ts'
+import { type Adapter, askStart, type Call, type Delivery, type OpenedCall, type Outcome } from './adapter.ts'
 import type { Ending, Scope } from './create-background-tasks.ts'
 import type { Task } from './define-task.ts'
 import { type Entry, entryOf, type PendingTask, shown, type TaskArguments } from './entry.ts'
 import { print } from './errors.ts'
 import { boundFor, handOver } from './hand-over.ts'
-import { judge } from './options.ts'
+import { judge, outcomeOf, whyNot } from './outcome.ts'
 import { checkDisposable } from './resource.ts'
-import { isObject } from './rules.ts'
 import { Run } from './run-list.ts'
 import { isFunction, isPromise, isResponse } from './values.ts'
 
@@ -123,35 +122,26 @@ export class BackgroundTasks {
 
   #settle(call: OpenedCall, response: unknown, ending: Ending | undefined): unknown {
     if (this.#call !== call || this.#outcome || this.#isHandingOver) return response
-    const answer = isResponse(response) ? response : undefined
-    const threw = isObject(ending) && 'error' in ending
-    const outcome = { status: ending?.status ?? answer?.status, threw, error: ending?.error, delivery: undefined }
-    if (this.#scope.options.queue && this.#run && boundFor(this.#run).length > 0) {
-      return this.#handOver(this.#run, response, answer, outcome)
-    }
-    return this.#end(response, answer, outcome)
+    const outcome = outcomeOf(response, ending)
+    const isBound = this.#scope.options.queue && this.#run && boundFor(this.#run).length > 0
+    return isBound ? this.#handOver(response, outcome) : this.#end(response, outcome)
   }
 
   /** Gives the queue its tasks first: the client may rely on what it was answered. */
-  async #handOver(run: Run, response: unknown, answer: Response | undefined, outcome: Outcome): Promise<unknown> {
+  async #handOver(response: unknown, outcome: Outcome): Promise<unknown> {
     this.#isHandingOver = true
-    let verdict: boolean | undefined
-    const reasonOf = ({ runOn }: Entry): string | undefined => {
-      const mayRun = runOn ? judge(runOn, outcome) : (verdict ??= judge(this.#scope.options.runOn, outcome))
-      return mayRun ? undefined : reasonFor(outcome)
-    }
     try {
-      await handOver(run, reasonOf)
+      await handOver(this.#run as Run, outcome)
     } catch (error) {
       // To the others it is a handler that threw; one that had thrown already has said so.
-      await this.#end(undefined, undefined, outcome.threw ? outcome : { threw: true, error })
+      await this.#end(undefined, outcome.threw ? outcome : { threw: true, error })
       if (outcome.threw) print('the queue did not take the tasks of a handler that threw', error)
       else throw error
     }
-    return this.#end(response, answer, outcome)
+    return this.#end(response, outcome)
   }
 
-  #end(response: unknown, answer: Response | undefined, outcome: Outcome): unknown {
+  #end(response: unknown, outcome: Outcome): unknown {
     if (this.#outcome) return response
     this.#outcome = outcome
     const { runOn, start } = this.#scope.options
@@ -159,36 +149,25 @@ export class BackgroundTasks {
     if (this.#verdict === false) this.#run?.discard((entry) => this.#refusal(entry))
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
     if (!this.#run && (start !== 'body' || this.#verdict === false)) return response
-    const held = this.#awaitStart(answer)
+    const held = this.#awaitStart(isResponse(response) ? response : undefined)
     return isPromise(held) ? held.then((later) => later ?? response) : (held ?? response)
   }
 
   /** Why a task must not run. A task's own rule is asked for that task; a function when the list has started. */
-  #refusal(entry: Entry): string | undefined {
+  #refusal({ runOn }: Entry): string | undefined {
     const outcome = this.#outcome as Outcome
-    const { runOn } = entry
     if (isFunction(runOn) && !outcome.delivery) return undefined
     if (runOn ? judge(runOn, outcome) : (this.#verdict ??= judge(this.#scope.options.runOn, outcome))) return undefined
-    return reasonFor(outcome)
+    return whyNot(outcome)
   }
 
-  /** Asks the adapter to say when the response has left. Gives what has to be answered instead of the response. */
+  /** Gives what has to be answered instead of the response. */
   #awaitStart(response: Response | undefined): ReturnType<Adapter['afterResponse']> {
     const start = (delivery: Delivery): void => {
       if (this.#awaited === start) this.#start(delivery)
     }
     this.#awaited = start
-    try {
-      const answer = this.#adapter.afterResponse(start, this.#call, response)
-      return isPromise(answer) ? answer.then(undefined, (error) => this.#startAnyway(start, error)) : answer
-    } catch (error) {
-      return this.#startAnyway(start, error)
-    }
-  }
-
-  #startAnyway(start: (delivery: Delivery) => void, error: unknown): void {
-    print(`adapter '${this.#adapter.name}' failed`, error)
-    afterMacrotask(start, 'returned')
+    return askStart(this.#adapter, start, this.#call, response)
   }
 
   #start(delivery: Delivery): void {
@@ -207,8 +186,4 @@ export class BackgroundTasks {
     scopeOf = (tasks) => tasks.#scope
     isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && tasks.#awaited === undefined
   }
-}
-
-function reasonFor({ threw }: Outcome): string {
-  return threw ? 'the handler threw' : 'runOn said no'
 }

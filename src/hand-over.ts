@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { Outcome } from './adapter.ts'
 import type { Entry, Policy } from './entry.ts'
 import type { Settings } from './options.ts'
+import { judge, whyNot } from './outcome.ts'
 import type { QueueItem, TaskQueue } from './queue.ts'
 import type { Run } from './run-list.ts'
 
@@ -15,11 +17,14 @@ export function boundFor(run: Run): Bound[] {
   return run.entries('pending').filter((entry): entry is Bound => entry.policy?.place === 'queue')
 }
 
-/** Gives them to the queue, all or none, but for those that there is a reason against. */
-export async function handOver(run: Run, reasonOf: (entry: Entry) => string | undefined): Promise<void> {
+/** Gives them to the queue, all or none, but for those that such an outcome lets not run. */
+export async function handOver(run: Run, outcome: Outcome): Promise<void> {
+  // A rule of the wrapper is asked once.
+  let verdict: boolean | undefined
   const entries = boundFor(run).filter((entry) => {
-    const reason = reasonOf(entry)
-    if (reason) run.end(entry, 'discarded', { reason })
+    const { runOn } = entry
+    const mayRun = runOn ? judge(runOn, outcome) : (verdict ??= judge(run.scope.options.runOn, outcome))
+    if (!mayRun) run.end(entry, 'discarded', { reason: whyNot(outcome) })
     return !entry.ended
   })
   const error = await failureOf(entries, run)

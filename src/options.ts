@@ -9,7 +9,7 @@ import type { FailedTask, Observer } from './observer.ts'
 import type { TaskQueue } from './queue.ts'
 import { type RetryOptions, type RetryPolicy, retryRule } from './retry.ts'
 import { checked, isBoolean, milliseconds, oneOf, type Rules } from './rules.ts'
-import { isFunction, isPromise } from './values.ts'
+import { isFunction } from './values.ts'
 
 /** Which outcomes let tasks run. */
 export type RunOn = 'response' | 'success' | 'always' | ((outcome: Outcome) => boolean)
@@ -146,23 +146,6 @@ const rules: Rules = {
  */
 export function settingsOf(options: BackgroundTasksOptions = {}): Settings {
   return checked(rules, options, 'create background tasks')
-}
-
-/** Whether tasks may run after such an outcome. */
-export function judge(runOn: RunOn, outcome: Outcome): boolean {
-  const { threw, status = 0 } = outcome
-  if (typeof runOn === 'string') return runOn === 'always' || (!threw && (runOn === 'response' || status < 400))
-  try {
-    const answer: unknown = runOn(outcome)
-    if (isPromise(answer)) {
-      answer.then(undefined, () => {})
-      throw new TypeError('Cannot wait for the answer of runOn as it must be a boolean: current value is a promise')
-    }
-    return Boolean(answer)
-  } catch (error) {
-    print('runOn failed, the tasks are discarded', error)
-    return false
-  }
 }
 
 export function printFailure(error: unknown, { name, id, attempt }: FailedTask): void {

@@ -37,10 +37,15 @@ describe('who may import whom', () => {
       const allowed: Record<string, string[]> = {
         'adapters/context.ts': ['node:async_hooks'],
         'adapters/hono.ts': ['hono', 'adapters/detect.ts'],
+        'adapters/observers/_trace-context.ts': ['@opentelemetry/api'],
         'adapters/observers/opentelemetry.ts': ['@opentelemetry/api'],
+        'adapters/queues/bullmq.ts': ['bullmq', 'ioredis'],
+        'adapters/queues/pg-boss.ts': ['pg-boss', '@electric-sql/pglite'],
+        'adapters/queues/rabbitmq.ts': ['amqplib'],
+        'adapters/schedules/croner.ts': ['croner'],
         'adapters/threads.ts': ['piscina'],
       }
-      const others = importsOf(file).filter((specifier) => !/^(src\/|adapters\/_)/.test(specifier))
+      const others = importsOf(file).filter((specifier) => !/^(src\/|adapters\/(\w+\/)?_)/.test(specifier))
       expect(others.filter((specifier) => !allowed[file]?.includes(specifier))).toEqual([])
     },
   )
@@ -52,13 +57,13 @@ describe('who may import whom', () => {
 })
 
 describe('budgets', () => {
-  test('src is at most 880 lines of JavaScript, types and comments apart', () => {
+  test('src is at most 1020 lines of JavaScript, types and comments apart', () => {
     const lines = list('dist/src/*.js').map((file) => codeLines(read(file)))
-    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(880)
+    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(1020)
   })
 
-  test.each(list('{src,adapters}/**/*.ts'))('%s is at most 120 lines of code', (file) => {
-    expect(codeLines(read(file))).toBeLessThanOrEqual(120)
+  test.each(list('{src,adapters}/**/*.ts'))('%s is at most 120 lines of code, the engine of a queue 150', (file) => {
+    expect(codeLines(read(file))).toBeLessThanOrEqual(file.startsWith('adapters/queues/') ? 150 : 120)
   })
 
   test.each(list('adapters/{bun,deno,detached,detect,hono,node,wait-until,workers}.ts'))(
@@ -69,8 +74,8 @@ describe('budgets', () => {
   )
 
   test.each([
-    ['everything the root entry exports', '*', 7200],
-    ['withBackgroundTasks alone', '{ withBackgroundTasks }', 6900],
+    ['everything the root entry exports', '*', 8100],
+    ['withBackgroundTasks alone', '{ withBackgroundTasks }', 7800],
   ])('%s is small, minified and gzipped', async (what, names, limit) => {
     const { outputFiles } = await build({
       stdin: { contents: `export ${names} from './dist/src/index.js'`, resolveDir: root },
@@ -115,6 +120,7 @@ describe('the public surface', () => {
       '.': [
         'BackgroundTasks',
         'NonRetryableError',
+        'QueueError',
         'TaskInputError',
         'TaskTimeoutError',
         'TooManyTasksError',
@@ -131,6 +137,14 @@ describe('the public surface', () => {
       './node': ['createTasksFor', 'gracefulShutdown', 'node', 'tasksFor'],
       './observers/diagnostics-channel': ['diagnosticsChannel'],
       './observers/opentelemetry': ['openTelemetry'],
+      './queues/bullmq': ['bullmq'],
+      './queues/cloudflare': ['cloudflare'],
+      './queues/memory': ['memory'],
+      './queues/pg-boss': ['pgBoss'],
+      './queues/rabbitmq': ['rabbitmq'],
+      './schedules/croner': ['croner'],
+      './schedules/deno': ['deno'],
+      './schedules/workers': ['workers'],
       './testing': ['recordTasks'],
       './threads': ['inThread'],
       './wait-until': ['waitUntil'],

@@ -1,0 +1,44 @@
+/**
+ * How a request ended, and what that means for its tasks.
+ *
+ * @module
+ */
+import type { Outcome } from './adapter.ts'
+import type { Ending } from './create-background-tasks.ts'
+import { print } from './errors.ts'
+import type { RunOn } from './options.ts'
+import { isObject } from './rules.ts'
+import { isPromise, isResponse } from './values.ts'
+
+/** Of what the handler returned, or threw. */
+export function outcomeOf(response: unknown, ending: Ending | undefined): Outcome {
+  const threw = isObject(ending) && 'error' in ending
+  return {
+    status: ending?.status ?? (isResponse(response) ? response.status : undefined),
+    threw,
+    error: ending?.error,
+    delivery: undefined,
+  }
+}
+
+/** Whether tasks may run after such an outcome. */
+export function judge(runOn: RunOn, outcome: Outcome): boolean {
+  const { threw, status = 0 } = outcome
+  if (typeof runOn === 'string') return runOn === 'always' || (!threw && (runOn === 'response' || status < 400))
+  try {
+    const answer: unknown = runOn(outcome)
+    if (isPromise(answer)) {
+      answer.then(undefined, () => {})
+      throw new TypeError('Cannot wait for the answer of runOn as it must be a boolean: current value is a promise')
+    }
+    return Boolean(answer)
+  } catch (error) {
+    print('runOn failed, the tasks are discarded', error)
+    return false
+  }
+}
+
+/** What is told of a task that may not run. */
+export function whyNot({ threw }: Outcome): string {
+  return threw ? 'the handler threw' : 'runOn said no'
+}
