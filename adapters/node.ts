@@ -61,7 +61,8 @@ export type TasksFor = ((res: OutgoingLike) => BackgroundTasks) & Drainable
  * Makes a {@link tasksFor} with options of its own.
  *
  * With a `queue` it holds `res.end()` back until the engine has the tasks; where it does not take them, the client gets
- * status 500, or, if it has a status already, is cut off.
+ * status 500, or, if it has a status already, is cut off. What `write`, or a pipe, was given before `end` has left by then.
+ * Fastify writes the status first, so that there it is always the latter.
  *
  * @param options see `BackgroundTasksOptions`; there is nothing to detect, so `adapter` is not among them
  * @throws {TypeError} an option is not what it must be
@@ -79,7 +80,7 @@ export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>
       res[list].isWatched = true
       const settle = (): unknown => res[list].settle(undefined, { status: res.statusCode })
       // Its client may rely on what the queue has.
-      if (options?.queue) holdEnd(res, settle)
+      if (scope.options.queue) holdEnd(res, settle)
       whenLeft(res, () => guarded('the queue did not take the tasks of a response', settle))
     },
     afterResponse,

@@ -134,15 +134,14 @@ export class BackgroundTasks {
       await handOver(this.#run as Run, outcome)
     } catch (error) {
       // To the others it is a handler that threw; one that had thrown already has said so.
-      await this.#end(undefined, outcome.threw ? outcome : { threw: true, error })
-      if (outcome.threw) print('the queue did not take the tasks of a handler that threw', error)
-      else throw error
+      if (!outcome.threw) await this.#end(undefined, { threw: true, error })
+      if (!outcome.threw) throw error
+      print('the queue did not take the tasks of a handler that threw', error)
     }
     return this.#end(response, outcome)
   }
 
   #end(response: unknown, outcome: Outcome): unknown {
-    if (this.#outcome) return response
     this.#outcome = outcome
     const { runOn, start } = this.#scope.options
     if (typeof runOn === 'string') this.#verdict = judge(runOn, this.#outcome)

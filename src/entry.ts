@@ -108,8 +108,8 @@ export function entryOf(work: unknown, args: unknown[], settings: Settings): Ent
   if (settings.queue && !work.inline) {
     item = { task: work, input, options: { id, delayMs, priority, trace: traceOf(settings.observer) } }
     item = settings.queue.prepare?.(item) ?? item
-  } else if (delayMs ?? priority) {
-    refuse(delayMs ? 'delayMs' : 'priority', 'left out where the task goes to no queue', delayMs ?? priority, what)
+  } else if (delayMs || priority) {
+    refuse(delayMs ? 'delayMs' : 'priority', 'left out where the task goes to no queue', delayMs || priority, what)
   }
   return new Entry(work.run, [parsed], policyOf(work, input, settings, item), id)
 }

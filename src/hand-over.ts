@@ -21,12 +21,13 @@ export function boundFor(run: Run): Bound[] {
 export async function handOver(run: Run, outcome: Outcome): Promise<void> {
   // A rule of the wrapper is asked once.
   let verdict: boolean | undefined
-  const entries = boundFor(run).filter((entry) => {
-    const { runOn } = entry
-    const mayRun = runOn ? judge(runOn, outcome) : (verdict ??= judge(run.scope.options.runOn, outcome))
+  const bound = boundFor(run)
+  for (const entry of bound) {
+    const mayRun = entry.runOn ? judge(entry.runOn, outcome) : (verdict ??= judge(run.scope.options.runOn, outcome))
     if (!mayRun) run.end(entry, 'discarded', { reason: whyNot(outcome) })
-    return !entry.ended
-  })
+  }
+  // Not before all were judged: whoever is asked, or told, may clear the list.
+  const entries = bound.filter(({ ended }) => !ended)
   const error = await failureOf(entries, run)
   if (!error) return
   for (const entry of entries) run.end(entry, 'discarded', { reason: 'the queue did not take it' })
@@ -58,5 +59,4 @@ async function failureOf(entries: readonly Bound[], run: Run): Promise<{ readonl
     if (!canRun || (reason as Error | undefined)?.name !== 'QueueError') return { reason }
     for (const { policy } of entries) if (policy) policy.place = 'process'
   }
-  return undefined
 }

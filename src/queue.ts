@@ -143,6 +143,8 @@ export interface QueueWorker extends AsyncDisposable {
   /**
    * Takes nothing new at once, and waits for what runs. At the deadline it aborts the signals of that and reports it as
    * `abandoned`; the engine runs it again, in another worker.
+   *
+   * @throws {Error} called from inside one of its own tasks, as far as the host can tell
    */
   close(options?: DrainOptions): Promise<DrainReport>
   /** The same, so that a worker is a `Drainable`. */
@@ -201,6 +203,11 @@ export interface TaskQueue<Transaction = never> extends AsyncDisposable {
   unschedule(task: Task<any, any>, key?: string): Promise<void>
   /** Starts to run these tasks, and no others, in this process. */
   work(tasks: readonly Task<any, any>[], options?: WorkOptions): Promise<QueueWorker>
-  /** Closes its workers, then itself. Afterwards it refuses every call. */
+  /**
+   * Closes its workers, then itself: what still runs after the engine's `timeoutMs` is abandoned. It refuses every call from
+   * now on.
+   *
+   * @throws {Error} called from inside a task of its workers, as far as the host can tell
+   */
   close(): Promise<void>
 }

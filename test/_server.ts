@@ -32,11 +32,11 @@ export async function connected(port: number): Promise<Socket> {
   return socket
 }
 
-/** Waits until `holds` does, looking at every turn; fails with `what` after 10 s. */
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 10_000
+/** Waits until `holds` does, looking at every turn; fails with `what` when that takes too long. */
+export async function until(holds: () => boolean, what: string, ms = 10_000): Promise<void> {
+  const end = performance.now() + ms
   while (!holds()) {
-    if (performance.now() > end) throw new Error(`still waiting after 10 s: ${what}`)
+    if (performance.now() > end) throw new Error(`still waiting after ${ms / 1000} s: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }

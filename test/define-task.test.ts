@@ -183,6 +183,28 @@ describe('a defined task', () => {
     expect(await outcome.promise).toMatchObject({ threw: true, error, status: undefined, delivery: 'returned' })
   })
 
+  test('asks a runOn function of its own when the list starts, also where the rule of the wrapper says no', async () => {
+    const asked: unknown[] = []
+    const task = defineTask({
+      name: 'task',
+      run: () => {},
+      runOn: ({ status, delivery }) => {
+        asked.push([status, delivery])
+        return true
+      },
+    })
+    const { call, handler } = wrapped(
+      (tasks) => {
+        tasks.add(task)
+        return new Response(null, { status: 500 })
+      },
+      { runOn: 'success' },
+    )
+    call()
+    expect(await handler.drain()).toMatchObject({ succeeded: 1, discarded: 0 })
+    expect(asked).toEqual([[500, 'returned']])
+  })
+
   test('runs among functions in order of adding', async () => {
     const log: string[] = []
     const task = defineTask({

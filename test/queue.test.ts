@@ -15,14 +15,18 @@ import { backgroundTasks } from 'background-tasks/hono'
 import { createTasksFor } from 'background-tasks/node'
 import { memory } from 'background-tasks/queues/memory'
 import { Hono } from 'hono'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { takePrinted } from './_printed.ts'
 import { listening, until } from './_server.ts'
 
 const mail = defineTask({ name: 'mail', input: z.object({ to: z.string() }), run: () => {} })
 const audit = defineTask({ name: 'audit', run: (_line: string) => {} })
-const request = new Request('http://localhost/')
+// Of each test, as the list of a request is kept until it is over.
+let request: Request
+beforeEach(() => {
+  request = new Request('http://localhost/')
+})
 
 /** A queue that takes what it is given when it is told to, and what it was given. */
 function gatedQueue() {
@@ -149,10 +153,19 @@ describe('a wrapper with a queue', () => {
     expect(taken.map(({ task }) => task.name)).toEqual(['audit'])
   })
 
-  it('answers synchronously, with the very same response, where nothing goes to the queue', () => {
+  it('answers synchronously, with the very same response, where nothing goes to the queue', async () => {
     const response = new Response()
-    const handler = withBackgroundTasks(() => response, { queue: plainQueue().queue })
+    const { queue } = plainQueue()
+    expect(withBackgroundTasks(() => response, { queue })(request)).toBe(response)
+    const handler = withBackgroundTasks(
+      (_request, tasks) => {
+        tasks.add(() => {})
+        return response
+      },
+      { queue },
+    )
     expect(handler(request)).toBe(response)
+    await handler.drain()
   })
 
   it('enqueues nothing when the handler threw, and reports what it did not', async () => {
@@ -262,6 +275,7 @@ describe('a wrapper with a queue', () => {
     const { tasks } = createBackgroundTasks().open()
     expect(() => tasks.add(audit, 'x', { delayMs: 10 })).toThrow(refused)
     expect(() => tasks.add(audit, 'x', { priority: 1 })).toThrow(/'priority' must be left out/)
+    expect(() => tasks.add(audit, 'x', { delayMs: 0, priority: 1 })).toThrow(/'priority' must be left out/)
     const { tasks: queued } = createBackgroundTasks({ queue: memory() }).open()
     expect(() => queued.add(inline, 1, { delayMs: 10 })).toThrow(refused)
   })
@@ -425,6 +439,64 @@ describe('a wrapper with a queue', () => {
     expect(seen()).toEqual(['added audit', 'abandoned audit'])
   })
 
+  it('answers, and runs nothing, where a drain gave the task up before the queue said that it is down', async () => {
+    const { queue, waiting } = gatedQueue()
+    const { observer, seen } = watched()
+    const handler = withBackgroundTasks(
+      (_request, tasks) => {
+        tasks.add(audit, 'x')
+        return new Response('late')
+      },
+      { queue, observer, onQueueDown: 'inline' },
+    )
+    const answer = handler(request)
+    await handler.drain({ timeoutMs: 1 })
+    waiting[0]?.reject(down())
+    expect(await (await answer).text()).toBe('late')
+    await settled()
+    expect(seen()).toEqual(['added audit', 'abandoned audit'])
+  })
+
+  it('takes a list that is cleared by whoever is asked, or told, on the way to the queue', async () => {
+    const { queue, taken } = plainQueue()
+    let list: BackgroundTasks | undefined
+    const clears = defineTask({
+      name: 'clears',
+      run: () => {},
+      runOn: () => {
+        list?.clear()
+        return true
+      },
+    })
+    const refused = defineTask({ name: 'refused', run: () => {}, runOn: () => false })
+    for (const task of [clears, refused]) {
+      const handler = withBackgroundTasks(
+        (_request, tasks) => {
+          list = tasks
+          tasks.add(audit, 'x')
+          tasks.add(task, undefined)
+          return new Response('ok')
+        },
+        { queue, observer: ({ type }) => type === 'discarded' && list?.clear() },
+      )
+      expect(await (await handler(request)).text()).toBe('ok')
+    }
+    expect(taken).toEqual([])
+  })
+
+  it('settles a list once, also when it is told twice', async () => {
+    const { queue, waiting } = gatedQueue()
+    const afterResponse = vi.fn((start: (delivery: 'returned') => void) => void setTimeout(start, 0, 'returned'))
+    const { tasks, settle } = createBackgroundTasks({ queue, adapter: { name: 'counting', afterResponse } }).open()
+    tasks.add(audit, 'x')
+    tasks.add(() => {})
+    const [first, second] = [settle('first'), settle('second')]
+    expect(second).toBe('second')
+    waiting[0]?.resolve()
+    expect([await first, waiting.length]).toEqual(['first', 1])
+    expect(afterResponse).toHaveBeenCalledTimes(1)
+  })
+
   it('refuses what is no queue, and an unknown onQueueDown', () => {
     expect(() => withBackgroundTasks(() => new Response(), { queue: {} as never })).toThrow(
       /'queue' must be a queue such as/,
@@ -492,6 +564,24 @@ describe('a queue that is down', () => {
     expect(seen().slice(2)).toEqual(['started dated', 'succeeded dated', 'started anonymous', 'succeeded anonymous'])
   })
 
+  it('has them among the pending until they start, where they can be cleared', async () => {
+    let list: BackgroundTasks | undefined
+    const { observer, seen } = watched()
+    const handler = withBackgroundTasks(
+      (_request, tasks) => {
+        list = tasks
+        tasks.add(audit, 'x')
+        return new Response()
+      },
+      { queue: plainQueue(down()).queue, onQueueDown: 'inline', observer },
+    )
+    await handler(request)
+    expect(list?.pending).toMatchObject([{ name: 'audit', input: 'x' }])
+    list?.clear()
+    await handler.drain()
+    expect(seen()).toEqual(['added audit', 'discarded audit'])
+  })
+
   it('has nothing run now that was to run later, whatever onQueueDown says', async () => {
     const handler = withBackgroundTasks(
       (_request, tasks) => {
@@ -511,17 +601,49 @@ describe('a queue that is down', () => {
     await expect(handler(request)).rejects.toBe(error)
   })
 
-  it('leaves the error of a handler that threw in front, and prints its own', async () => {
+  it('rejects with whatever the queue did, also with undefined', async () => {
+    const queue = { name: 'odd', enqueueAll: () => Promise.reject() } as unknown as TaskQueue
+    const handler = withBackgroundTasks(adding('x'), { queue, onQueueDown: 'inline' })
+    const outcome = await Promise.resolve(handler(request)).then(
+      () => 'answered',
+      (error) => [error],
+    )
+    expect(outcome).toEqual([undefined])
+  })
+
+  it('is not noticed where nothing is to be enqueued', async () => {
     const error = new Error('no')
     const handler = withBackgroundTasks(
       (_request, tasks) => {
         tasks.add(audit, 'x')
         throw error
       },
+      { queue: plainQueue(down()).queue },
+    )
+    // It would be printed.
+    await expect(async () => handler(request)).rejects.toBe(error)
+  })
+
+  it('leaves the error of a handler that threw in front, and prints its own', async () => {
+    const error = new Error('no')
+    const outcomes: unknown[] = []
+    const here = defineTask({
+      name: 'here',
+      inline: true,
+      run: (_n: number, context) => void outcomes.push(context.outcome),
+    })
+    const handler = withBackgroundTasks(
+      (_request, tasks) => {
+        tasks.add(audit, 'x')
+        tasks.add(here, 1)
+        throw error
+      },
       { queue: plainQueue(down()).queue, runOn: 'always' },
     )
     await expect(async () => handler(request)).rejects.toBe(error)
     expect(takePrinted()).toEqual([expect.stringContaining('QueueError: the engine is down')])
+    await handler.drain()
+    expect(outcomes).toMatchObject([{ threw: true, error }])
   })
 })
 
@@ -547,6 +669,18 @@ describe('a task added when the handler has ended', () => {
     expect(names()).toEqual([['audit']])
   })
 
+  it('lets the next one go when the queue has it, and neither is told as started here', async () => {
+    const { queue, taken } = plainQueue()
+    const { observer, seen } = watched()
+    const { handler, add } = late({ queue, observer })
+    await handler(request)
+    add('x')
+    add('y')
+    await handler.drain()
+    expect(taken.map(({ input }) => input)).toEqual(['x', 'y'])
+    expect(seen()).toEqual(['added audit', 'added audit'])
+  })
+
   it('is reported as failed when the queue does not take it', async () => {
     const errors: unknown[] = []
     const { handler, add } = late({ queue: plainQueue(down()).queue, onError: (error) => errors.push(error) })
@@ -554,6 +688,9 @@ describe('a task added when the handler has ended', () => {
     add('x')
     expect(await handler.drain()).toMatchObject({ failed: 1 })
     expect(errors).toMatchObject([{ name: 'QueueError' }])
+    add('y')
+    add('z')
+    expect(await handler.drain()).toMatchObject({ failed: 2 })
   })
 
   it('runs here where onQueueDown says inline, as its first attempt', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { BackgroundTasks } from '../src/index.ts'
+import { type BackgroundTasks, defineTask } from '../src/index.ts'
 import { deferred, endsOf, ok, turn, wrapped } from './_wrapped.ts'
 
 describe('order', () => {
@@ -18,6 +18,25 @@ describe('order', () => {
     await call()
     await handler.drain()
     expect(log).toEqual(['a starts', 'a ends', 'b starts', 'b ends', 'c starts', 'c ends'])
+  })
+
+  test('is kept also after a task that never started, and so held no slot', async () => {
+    const log: string[] = []
+    const refused = defineTask({ name: 'refused', runOn: () => false, run: () => {} })
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(refused)
+      for (const name of ['a', 'b']) {
+        tasks.add(async () => {
+          log.push(`${name} starts`)
+          await turn()
+          log.push(`${name} ends`)
+        })
+      }
+      return ok()
+    })
+    await call()
+    await handler.drain()
+    expect(log).toEqual(['a starts', 'a ends', 'b starts', 'b ends'])
   })
 
   test('requests never wait for each other', async () => {

@@ -22,12 +22,13 @@ export async function within<T>(ms: number, work: Promise<T> | ((deadline: Deadl
     }
     timer = startTimer(end, ms)
   })
-  const working = typeof work === 'function' ? work({ at: Date.now() + ms, signal: controller.signal }) : work
+  const deadline = { at: Date.now() + ms, signal: controller.signal }
+  // Async, for what throws instead of rejecting.
+  const working = typeof work === 'function' ? (async () => work(deadline))() : work
   try {
     return await Promise.race([working, late])
   } finally {
     stopTimer(timer)
-    working.then(undefined, () => {})
   }
 }
 

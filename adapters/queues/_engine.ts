@@ -91,9 +91,9 @@ export type Perform = (job: TakenJob) => Promise<Verdict>
 
 /** Takes the jobs of one task. */
 export interface Consumer {
-  /** Takes nothing new from this call on. What it takes by then nevertheless is `abandoned` by `perform` at once. */
+  /** Called once. Takes nothing new from this call on; what it has taken by then is `abandoned` by `perform` at once. */
   stop(): void | Promise<void>
-  /** Called when nothing runs any more. */
+  /** Called once, when nothing runs any more. */
   close(): Promise<void>
 }
 

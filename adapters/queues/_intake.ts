@@ -97,6 +97,15 @@ export function checkTask(task: unknown, what: string): asserts task is Task {
   if (!isTask(task)) refuse('task', 'a task made by defineTask', task, what)
 }
 
+/** @throws {TypeError} they are no defined tasks, or two have one name */
+export function checkTasks(tasks: unknown, what: string): asserts tasks is readonly Task[] {
+  if (!Array.isArray(tasks) || tasks.length === 0) refuse('tasks', 'an array of defined tasks', tasks, what)
+  for (const task of tasks) checkTask(task, what)
+  const names = tasks.map(({ name }) => name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice) throw new TypeError(`Cannot ${what} as two of the tasks are named '${twice}'`)
+}
+
 export const isId = (value: unknown): boolean => typeof value === 'string' && value !== ''
 
 const scheduleRules: Rules = {

@@ -14,7 +14,7 @@ import { type Envelope, encode, errorOf, type Output, openEnvelope, problemOf } 
 import type { Worker } from './_worker.ts'
 
 /** How often a task is started beyond its attempts, because the worker that ran it died. */
-const MAX_DEATHS = 3
+export const MAX_DEATHS = 3
 
 export class JobRun implements TaskInfo {
   readonly id: string
@@ -67,6 +67,8 @@ export class JobRun implements TaskInfo {
     }
     this.#startedAt = performance.now()
     this.#tell('started')
+    // The observer may have closed the worker.
+    if (this.#isDecided) return verdict
     const outcome = { status: undefined, threw: false, delivery: undefined }
     const { signal } = this.#controller
     const context: TaskContext = { id: this.id, name, attempt: this.#number, signal, outcome }
@@ -86,9 +88,11 @@ export class JobRun implements TaskInfo {
 
   /** Gives it up: the engine is to run it again. */
   abandon(reason: string): void {
-    // Told at once, as the drain that does it is about to end.
-    if (!this.#isDecided) this.#end('abandoned', { reason })
-    this.#decide('abandoned', {}, 0, () => {})
+    if (!this.#isDecided) {
+      this.#decide('abandoned', {}, 0, () => {})
+      // Told at once, as the drain that does it is about to end.
+      this.#end('abandoned', { reason })
+    }
     this.#attempt.stop(new DOMException(reason, 'AbortError'))
   }
 
@@ -122,9 +126,8 @@ export class JobRun implements TaskInfo {
     })
   }
 
-  /** The first decision counts; what follows from it is told when the engine knows it. */
+  /** What follows from the decision is told when the engine knows it. */
   #decide(type: Verdict['type'], output: Output, delayMs: number, known: () => void): void {
-    if (this.#isDecided) return
     this.#isDecided = true
     const settled = (failure?: unknown): void => {
       if (!this.#worker.leave(this)) return

@@ -5,10 +5,16 @@
  */
 import type { TraceContext } from '../../src/observer.ts'
 
+type Path = readonly (string | number)[]
+
 /** What is wrong with a value, and where. */
-export interface JsonIssue {
-  readonly message: string
-  readonly path: readonly (string | number)[]
+class JsonError extends Error {
+  readonly path: Path
+
+  constructor(message: string, path: Path) {
+    super(message)
+    this.path = path
+  }
 }
 
 /**
@@ -16,34 +22,46 @@ export interface JsonIssue {
  * out.
  *
  * @param maxBytes how long the text may be, in bytes of UTF-8
- * @throws {JsonIssue} JSON would bring back something else, or it is too long
+ * @throws {JsonError} JSON would bring back something else, or it is too long
  */
 export function encode(value: unknown, maxBytes: number): string | undefined {
   if (value === undefined) return undefined
-  check(value, [], new Set())
-  const text = JSON.stringify(value)
+  const path: (string | number)[] = []
+  let text: string
+  try {
+    check(value, path, new Set())
+    text = JSON.stringify(value)
+  } catch (thrown) {
+    if (thrown instanceof JsonError) throw thrown
+    // A getter, or a proxy.
+    throw new JsonError(`it threw '${errorOf(thrown).message}'`, path)
+  }
   checkBytes(text, maxBytes)
   return text
 }
 
-/** @throws {JsonIssue} it is longer */
+/** @throws {JsonError} it is longer */
 export function checkBytes(text: string, maxBytes: number): void {
   // No character takes more than three bytes for each of its units.
   if (text.length * 3 <= maxBytes) return
   const bytes = new TextEncoder().encode(text).length
-  if (bytes > maxBytes) throw { message: `it has ${bytes} bytes where ${maxBytes} are the limit`, path: [] }
+  if (bytes > maxBytes) throw new JsonError(`it has ${bytes} bytes where ${maxBytes} are the limit`, [])
 }
 
-/** What was wrong, as an issue and as a sentence. Also a getter of the value may have thrown. */
-export function problemOf(thrown: unknown): { readonly issue: JsonIssue; readonly sentence: string } {
-  const { message, path = [] } = thrown as Partial<JsonIssue>
+/** What was wrong, as an issue of a schema and as a sentence. */
+export function problemOf(thrown: unknown): {
+  readonly issue: { readonly message: string; readonly path: Path }
+  readonly sentence: string
+} {
+  const path = thrown instanceof JsonError ? thrown.path : []
+  const { message } = errorOf(thrown)
   const where = path.length > 0 ? `${path.join('.')}: ` : ''
-  return { issue: { message: String(message), path }, sentence: `${where}${message}` }
+  return { issue: { message, path }, sentence: `${where}${message}` }
 }
 
 function check(value: unknown, path: (string | number)[], parents: Set<object>): void {
   const refuse = (what: string): never => {
-    throw { message: `JSON cannot carry ${what}`, path: [...path] } satisfies JsonIssue
+    throw new JsonError(`JSON cannot carry ${what}`, path)
   }
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return
   if (Number.isFinite(value)) return
@@ -53,26 +71,33 @@ function check(value: unknown, path: (string | number)[], parents: Set<object>):
   if (parents.has(object)) refuse('a cycle')
   if (path.length > MAX_DEPTH) refuse(`more than ${MAX_DEPTH} levels`)
   parents.add(object)
+  const prototype = classOf(object)
+  if (prototype) refuse(`an object of the class ${prototype.constructor?.name || 'without a name'}`)
+  if (typeof object['toJSON'] === 'function') refuse('an object with a toJSON')
+  if (Object.getOwnPropertySymbols(object).length > 0) refuse('a property named by a symbol')
   if (Array.isArray(object)) {
+    if (Object.keys(object).length > object.length) refuse('an array with properties')
     for (let index = 0; index < object.length; index++) {
       path.push(index)
       check(object[index], path, parents)
       path.pop()
     }
   } else {
-    const prototype = Object.getPrototypeOf(object)
-    // Also of another realm.
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-      refuse(`an object of the class ${prototype.constructor?.name || 'without a name'}`)
-    }
-    if (Object.getOwnPropertySymbols(object).length > 0) refuse('a property named by a symbol')
     for (const key of Object.keys(object)) {
       path.push(key)
-      if (object[key] !== undefined) check(object[key], path, parents)
+      const part = object[key]
+      if (part !== undefined) check(part, path, parents)
       path.pop()
     }
   }
   parents.delete(object)
+}
+
+/** Undefined for a plain object or array. Told by how many prototypes it has, as those of another realm are not ours. */
+function classOf(object: object): object | undefined {
+  const own: object | null = Object.getPrototypeOf(object)
+  const last: object | null = own && Array.isArray(object) ? Object.getPrototypeOf(own) : own
+  return last && Object.getPrototypeOf(last) ? (own as object) : undefined
 }
 
 /** JSON.stringify recurses, and so do parsers elsewhere. */
@@ -103,8 +128,12 @@ export interface Output {
 
 /** What is kept of whatever was thrown. */
 export function errorOf(thrown: unknown): NonNullable<Output['error']> {
-  if (!(thrown instanceof Error))
-    return { name: 'Error', message: typeof thrown === 'string' ? thrown : String(thrown) }
-  const { name, message, stack } = thrown
-  return { name: String(name), message: String(message), stack: stack === undefined ? undefined : String(stack) }
+  try {
+    if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown) }
+    const { name, message, stack } = thrown
+    return { name: String(name), message: String(message), stack: stack === undefined ? undefined : String(stack) }
+  } catch {
+    // An object without a prototype has no text; a getter or a proxy may throw.
+    return { name: 'Error', message: 'what was thrown cannot be shown' }
+  }
 }

@@ -19,8 +19,9 @@ import type {
 } from '../../src/queue.ts'
 import { refuse } from '../../src/rules.ts'
 import { within } from './_deadline.ts'
-import type { Deadline, Engine, EngineSettings } from './_engine.ts'
-import { checkedSchedule, checkTask, Intake, isId } from './_intake.ts'
+import type { Deadline, Engine, EngineSettings, Job } from './_engine.ts'
+import { checkedSchedule, checkTask, checkTasks, Intake, isId } from './_intake.ts'
+import { errorOf } from './_json.ts'
 import { recordOf } from './_record.ts'
 import { Worker, workSettings } from './_worker.ts'
 
@@ -75,8 +76,12 @@ class Queue<Transaction> implements TaskQueue<Transaction> {
     if (!Array.isArray(items)) refuse('items', 'an array of { task, input }', items, 'enqueue')
     const jobs = items.map((item) => this.#intake.prepared(item).job)
     // Of two with one name and id the first one counts, also here.
-    const unique = [...new Map(jobs.toReversed().map((job) => [`${job.task.name}\n${job.id}`, job])).values()].reverse()
-    if (jobs.length > 0) await this.#call('enqueue', (deadline) => this.#engine.send(unique, deadline))
+    const unique = new Map<string, Job<Transaction>>()
+    for (const job of jobs) {
+      const key = JSON.stringify([job.task.name, job.id])
+      if (!unique.has(key)) unique.set(key, job)
+    }
+    if (jobs.length > 0) await this.#call('enqueue', (deadline) => this.#engine.send([...unique.values()], deadline))
     return jobs.map(({ id }) => ({ id }))
   }
 
@@ -100,44 +105,41 @@ class Queue<Transaction> implements TaskQueue<Transaction> {
 
   async unschedule(task: Task, key: string = task.name): Promise<void> {
     checkTask(task, 'unschedule the task')
+    if (!isId(key)) refuse('key', 'a string that is not empty', key, `unschedule the task '${task.name}'`)
     const unschedule = this.#have(this.#engine.unschedule, 'schedule')
     await this.#call('unschedule', (deadline) => unschedule.call(this.#engine, task, key, deadline))
   }
 
   async work(tasks: readonly Task[], options?: WorkOptions): Promise<QueueWorker> {
-    if (!Array.isArray(tasks) || tasks.length === 0) refuse('tasks', 'an array of defined tasks', tasks, 'work')
-    for (const task of tasks) checkTask(task, 'work')
-    const names = tasks.map(({ name }) => name)
-    const twice = names.find((name, index) => names.indexOf(name) !== index)
-    if (twice) throw new TypeError(`Cannot work as two of the tasks are named '${twice}'`)
+    checkTasks(tasks, 'work')
     const consume = this.#have(this.#engine.consume, 'work')
-    const worker = new Worker(
-      { name: this.name, limits: this.limits, timeoutMs: this.#timeoutMs },
-      workSettings(options),
-    )
+    const { name, limits } = this.#engine
+    const forget = (one: Worker): unknown => this.#workers.delete(one)
+    const worker = new Worker({ name, limits, timeoutMs: this.#timeoutMs, forget }, workSettings(options))
     this.#workers.add(worker)
     try {
-      for (const task of tasks as readonly Task[]) {
+      for (const task of tasks) {
         const perform = worker.perform.bind(worker, task)
         const { concurrency } = worker.settings
-        worker.add(
-          await this.#call('work', (deadline) => consume.call(this.#engine, task, concurrency, perform, deadline)),
+        await worker.add(
+          this.#call('work', (deadline) => consume.call(this.#engine, task, concurrency, perform, deadline)),
         )
       }
+      this.#checkOpen('work')
     } catch (error) {
-      this.#workers.delete(worker)
       await worker.close({ timeoutMs: 0 })
       throw error
     }
     return worker
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    for (const worker of this.#workers) worker.checkCaller()
     this.#closing ??= (async () => {
       await Promise.all([...this.#workers].map((worker) => worker.close({ timeoutMs: this.#timeoutMs })))
-      await within(this.#timeoutMs, this.#engine.close()).catch(() => {})
+      await within(this.#timeoutMs, () => this.#engine.close()).catch(() => {})
     })()
-    return this.#closing
+    await this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -146,7 +148,7 @@ class Queue<Transaction> implements TaskQueue<Transaction> {
 
   /** Opens the engine, then calls it, both before the deadline. */
   async #call<R>(what: string, work: (deadline: Deadline) => Promise<R>): Promise<R> {
-    if (this.#closing) throw new QueueError(`Cannot ${what} as the queue '${this.name}' is closed`)
+    this.#checkOpen(what)
     try {
       const { openingMs } = this.#engine
       if (openingMs && !this.#wasOpen) await within(openingMs, (deadline) => this.#engine.open(deadline))
@@ -158,9 +160,14 @@ class Queue<Transaction> implements TaskQueue<Transaction> {
       })
     } catch (cause) {
       if (cause instanceof Error && /^(QueueError|TaskInputError|TypeError)$/.test(cause.name)) throw cause
-      const why = cause instanceof Error ? cause.message || cause.name : String(cause)
+      const { message, name } = errorOf(cause)
+      const why = message || name
       throw new QueueError(`Cannot ${what} as the queue '${this.name}' is down or refuses: ${why}`, { cause })
     }
+  }
+
+  #checkOpen(what: string): void {
+    if (this.#closing) throw new QueueError(`Cannot ${what} as the queue '${this.name}' is closed`)
   }
 
   /** A method of the engine, if it has that. */

@@ -42,28 +42,40 @@ export interface WorkerHost {
   readonly name: string
   readonly limits: Pick<QueueLimits, 'payloadBytes' | 'delayStepMs'>
   readonly timeoutMs: number
+  /** Told when it is closed. */
+  forget?(worker: Worker): void
 }
 
 export class Worker implements QueueWorker {
   readonly name: string
   readonly limits: WorkerHost['limits']
   readonly settings: Settings
-  readonly #timeoutMs: number
+  readonly #host: WorkerHost
   readonly #running: Set<JobRun> = new Set()
   readonly #drains = new Drains()
   readonly #consumers: Consumer[] = []
+  /** Settles when the consumer that is about to start has done so, or failed. */
+  #starting: Promise<void> = Promise.resolve()
   #isClosing = false
+  #stopped: Promise<unknown> | undefined
+  #closed: Promise<unknown> | undefined
 
-  constructor({ name, limits, timeoutMs }: WorkerHost, settings: Settings) {
-    this.name = name
-    this.limits = limits
+  constructor(host: WorkerHost, settings: Settings) {
+    this.name = host.name
+    this.limits = host.limits
     this.settings = settings
-    this.#timeoutMs = timeoutMs
+    this.#host = host
   }
 
-  /** Takes over what gives it jobs. */
-  add(consumer: Consumer): void {
-    this.#consumers.push(consumer)
+  /** Takes over what will give it jobs. */
+  add(starting: Promise<Consumer>): Promise<void> {
+    const added = starting.then(async (consumer) => {
+      this.#consumers.push(consumer)
+      // It was closed meanwhile.
+      if (this.#isClosing) await consumer.stop()
+    })
+    this.#starting = added.catch(() => {})
+    return added
   }
 
   /** Runs a job of a task, and says what the engine has to do with it. Never rejects. */
@@ -87,20 +99,26 @@ export class Worker implements QueueWorker {
   }
 
   async close(options: DrainOptions = {}): Promise<DrainReport> {
-    if (isInTaskOf(this)) throw new Error('Cannot close a worker inside one of its tasks as it would wait for itself')
+    this.checkCaller()
     this.#isClosing = true
     const isIdle = (): boolean => this.#running.size === 0
-    const stopped = Promise.allSettled(this.#consumers.map(async (consumer) => consumer.stop()))
+    this.#stopped ??= Promise.allSettled([...this.#consumers.map(async (consumer) => consumer.stop()), this.#starting])
     const report = await this.#drains.drain(options, isIdle, () => {
-      for (const run of [...this.#running]) run.abandon('the worker reached its deadline')
+      for (const run of this.#running) run.abandon('the worker reached its deadline')
     })
     // The engine is to know what became of them, if it is there at all.
     const released = this.#drains.drain({}, isIdle, () => {})
-    const closed = Promise.all([stopped, released]).then(() =>
-      Promise.allSettled(this.#consumers.map((consumer) => consumer.close())),
+    this.#closed ??= Promise.all([this.#stopped, released]).then(() =>
+      Promise.allSettled(this.#consumers.map(async (consumer) => consumer.close())),
     )
-    await within(this.#timeoutMs, closed).catch(() => {})
+    await within(this.#host.timeoutMs, this.#closed).catch(() => {})
+    this.#host.forget?.(this)
     return report
+  }
+
+  /** @throws {Error} it would wait for itself */
+  checkCaller(): void {
+    if (isInTaskOf(this)) throw new Error('Cannot close a worker inside one of its tasks as it would wait for itself')
   }
 
   drain(options?: DrainOptions): Promise<DrainReport> {

@@ -1,5 +1,6 @@
 /**
- * What the library costs, beside the same work written by hand. Takes up to two minutes: `npm run bench`.
+ * What the library costs, beside the same work written by hand. Takes up to two minutes: `npm run bench`. What the engines
+ * of queues do: `npm run bench -- queues`.
  *
  * Everything is compared with its like in one run, in alternating rounds (A B A B …): a figure is the median of the
  * rounds' ratios or differences, behind it stands between which two values the middle half of the rounds lies.
@@ -9,6 +10,7 @@ import { Child } from './_child.ts'
 import type { Column, InProcessFigures, Row } from './_in-process.ts'
 import type { Load, LoadFigures } from './_load.ts'
 import type { LongListFigures } from './_long-list.ts'
+import { benchQueues } from './_queues.ts'
 import type { Kind, ServerFigures } from './_server.ts'
 import { type Spread, spreadOf, spreadOfPairs } from './_stats.ts'
 
@@ -29,6 +31,7 @@ console.log(
 )
 if (busy > 1)
   console.log(`The machine was busy already (load ${busy.toFixed(1)}): what follows is not to be relied on.`)
+if (process.argv[2] === 'queues') process.exit((await benchQueues()) ? 0 : 1)
 console.log()
 printInProcess(await figuresOf<InProcessFigures>('./_in-process.ts'))
 printLongList(await figuresOf<LongListFigures>('./_long-list.ts', ['--expose-gc']))

@@ -760,7 +760,9 @@ function describeOutages({ kind, url, server, saved, open }: Outages): void {
       await using first = await startWorker(plan)
       const queue = await open()
       await queue.enqueueAll(items)
-      await eventually(() => first.numbers('done').length >= 50, 'the first fifty', 30_000)
+      // Some are running: those that began together end together, and then there are none for a moment.
+      const busy = () => first.numbers('start').length > first.numbers('done').length
+      await eventually(() => first.numbers('done').length >= 50 && busy(), 'the first fifty', 30_000)
       await first.kill()
       const killed = Date.now()
       const lost = first.numbers('start').filter((n) => !first.numbers('done').includes(n))

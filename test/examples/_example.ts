@@ -86,7 +86,14 @@ export class Example implements AsyncDisposable {
   /** Type-checks source files with the types of their host. */
   async typeCheck(types: string, ...files: string[]): Promise<void> {
     // Without the DOM, which some hosts' types replace; so that what other packages say of it goes unchecked.
-    const options = { strict: true, noEmit: true, module: 'nodenext', lib: ['ES2023'], skipLibCheck: true }
+    const options = {
+      strict: true,
+      noEmit: true,
+      module: 'nodenext',
+      lib: ['ES2023'],
+      skipLibCheck: true,
+      allowImportingTsExtensions: true,
+    }
     await this.write('tsconfig.json', { compilerOptions: { ...options, types: [types] }, files })
     await this.run('tsc', '-p', 'tsconfig.json')
   }
@@ -127,7 +134,7 @@ export class Example implements AsyncDisposable {
   async boot(command: string, env: Record<string, string> = {}): Promise<Booted> {
     const running = this.start(command, { PORT: '0', ...env })
     const port = (): string | undefined => /https?:\/\/\S+:(\d+)/.exec(running.log.join('\n'))?.[1]
-    await until(() => port() !== undefined || running.isOver(), `${command} to print its address`)
+    await until(() => port() !== undefined || running.isOver(), `${command} to print its address`, 40_000)
     if (running.isOver()) throw new Error(`${command} did not start:\n${running.log.join('\n')}`)
     return { ...running, ...client(`http://127.0.0.1:${port()}`, running.log) }
   }
@@ -140,8 +147,10 @@ export class Example implements AsyncDisposable {
       bundle: true,
       format: 'esm',
       target: 'es2022',
+      external: ['cloudflare:*'],
       write: false,
     })
+    const { producers = [], consumers = [] } = config.queues ?? {}
     const log: string[] = []
     const miniflare = new Miniflare({
       name: config.name,
@@ -149,6 +158,12 @@ export class Example implements AsyncDisposable {
       script: bundle.outputFiles[0]?.text ?? '',
       compatibilityDate: config.compatibility_date,
       kvNamespaces: Object.fromEntries(config.kv_namespaces.map(({ binding, id }) => [binding, id])),
+      queueProducers: Object.fromEntries(producers.map(({ binding, queue }) => [binding, queue])),
+      queueConsumers: Object.fromEntries(
+        consumers.map(({ queue, max_batch_timeout: maxBatchTimeout, max_retries: maxRetries }) => {
+          return [queue, { ...(maxBatchTimeout && { maxBatchTimeout }), ...(maxRetries && { maxRetries }) }]
+        }),
+      ),
       bindings: { ...config.vars, ...vars },
       cf: false,
       handleStructuredLogs: ({ message }: { message: string }) => void log.push(message),
@@ -174,6 +189,14 @@ interface WranglerConfig {
   readonly main: string
   readonly compatibility_date: string
   readonly kv_namespaces: readonly { readonly binding: string; readonly id: string }[]
+  readonly queues?: {
+    readonly producers?: readonly { readonly binding: string; readonly queue: string }[]
+    readonly consumers?: readonly {
+      readonly queue: string
+      readonly max_batch_timeout?: number
+      readonly max_retries?: number
+    }[]
+  }
   readonly vars: Record<string, string>
 }
 

@@ -44,7 +44,7 @@ it('examples/queue answers with the id of a task, and gives its result by that, 
   const bad = await server.send('/compute', { method: 'POST', body: '{"below":"many"}' })
   expect([bad.status, bad.text]).toEqual([400, expect.stringContaining("the task 'compute'")])
   expect(await server.terminate()).toBe(null)
-})
+}, 60_000)
 
 it('examples/queue still knows a result when it was stopped and started again', async () => {
   let id = ''
@@ -56,7 +56,7 @@ it('examples/queue still knows a result when it was stopped and started again', 
   }
   await using server = await example.boot(scripts.start)
   expect(await ended(server, id)).toMatchObject({ state: 'succeeded', result: { primes: 25 } })
-})
+}, 60_000)
 
 it('examples/queue works on PostgreSQL, with a worker in another process', async () => {
   await using postgres = await startPostgres()

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { settingsOf } from '../../src/options.ts'
@@ -29,7 +29,9 @@ it('the README explains every option', () => {
 
 it('the README links to every example, and to nothing that is not there', async () => {
   const linked = [...text.matchAll(/\]\(([^)#]+)\)/g)].map(([, path = '']) => path)
-  const examples = ['bun', 'deno', 'hono-node', 'hono-workers', 'node-http', 'workers']
+  const examples = (await readdir(join(root, 'examples'), { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory() && entry.name !== 'demo')
+    .map(({ name }) => name)
   expect(linked).toEqual(expect.arrayContaining(examples.map((name) => `examples/${name}`)))
   for (const path of linked) expect(existsSync(join(root, path)), path).toBe(true)
 })

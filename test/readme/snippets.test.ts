@@ -7,9 +7,10 @@ import { readFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Booted, Example } from '../examples/_example.ts'
+import { type Server, startPostgres, startRabbitMQ, startRedis } from '../queues/_servers.ts'
 import { readme } from './support-table.ts'
 
-const COMMANDS: Record<string, string> = { node: 'node', deno: 'deno run --allow-net --allow-env', bun: 'bun' }
+const COMMANDS: Record<string, string> = { node: 'node', deno: 'deno run --unstable-cron --allow-net --allow-env', bun: 'bun' }
 const EMAIL = 'ada@example.com'
 
 interface Snippet {
@@ -22,6 +23,8 @@ interface Snippet {
 const snippets = snippetsOf(await readFile(readme, 'utf8'))
 const [first] = snippets
 let example: Example
+/** What stands in a snippet for a server, and the one that is started here. */
+let servers: (readonly [written: string, server: Server])[] = []
 
 beforeAll(async () => {
   example = await Example.empty()
@@ -34,14 +37,33 @@ beforeAll(async () => {
       zod: '*',
       '@opentelemetry/api': '*',
       piscina: '*',
+      'pg-boss': '*',
+      '@electric-sql/pglite': '*',
+      bullmq: '*',
+      ioredis: '*',
+      amqplib: '*',
+      croner: '*',
     },
   })
   await example.install()
+  servers = await Promise.all([
+    startPostgres().then((server) => ['postgres://localhost/app', server] as const),
+    startRedis().then((server) => ['redis://localhost:6379', server] as const),
+    startRabbitMQ().then((server) => ['amqp://localhost', server] as const),
+  ])
   const port = await freePort()
-  for (const { file, code } of snippets) await example.write(file, code.replaceAll('3000', String(port)))
+  for (const { file, code } of snippets) {
+    const onPort = code.replaceAll('3000', String(port))
+    await example.write(
+      file,
+      servers.reduce((text, [written, { url }]) => text.replaceAll(written, url), onPort),
+    )
+  }
   await example.write('drive.ts', driver(port))
 })
-afterAll(() => example[Symbol.asyncDispose]())
+afterAll(async () => {
+  await Promise.all([example, ...servers.map(([, server]) => server)].map((one) => one[Symbol.asyncDispose]()))
+})
 
 it('the README shows the package in at most ten lines first', () => {
   expect(first?.code.trimEnd().split('\n').length).toBeLessThanOrEqual(10)
@@ -87,7 +109,14 @@ async function expectSignup(server: Booted): Promise<void> {
 }
 
 async function bootWorker(main: string): Promise<Booted> {
-  const config = { name: 'readme', main, compatibility_date: '2026-07-01', kv_namespaces: [] }
+  const queues = {
+    producers: [
+      { binding: 'TASKS', queue: 'tasks' },
+      { binding: 'FAILED', queue: 'failed-tasks' },
+    ],
+    consumers: [{ queue: 'tasks', max_batch_timeout: 1 }],
+  }
+  const config = { name: 'readme', main, compatibility_date: '2026-07-01', kv_namespaces: [], queues }
   await example.write('wrangler.jsonc', { ...config, vars: { GREETING: 'welcome' } })
   return example.bootWorker()
 }

@@ -1,6 +1,16 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { context, createContextKey, metrics, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import {
+  context,
+  createContextKey,
+  createTraceState,
+  metrics,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import {
   AggregationTemporality,
@@ -559,6 +569,32 @@ describe('a task that goes to a queue', () => {
     expect(span.parentSpanContext).toMatchObject({ traceId, spanId, isRemote: true })
     expect(span.links.map((link) => link.context.spanId)).toEqual([spanId])
     expect(span.attributes).toMatchObject({ 'background_tasks.queue': 'memory', 'error.type': 'RangeError' })
+  })
+
+  test('takes the flags and the state of the trace along, as other tracers set them', () => {
+    const { trace: active } = openTelemetry({ tracerProvider, meterProvider })
+    const origin = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: 0x1b }
+    const traceState = createTraceState('vendor=1,other=2')
+    const within = (spanContext: SpanContext) =>
+      context.with(trace.setSpanContext(context.active(), spanContext), () => active?.())
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1b'
+    expect(within({ ...origin, traceState })).toEqual({ traceparent, tracestate: 'vendor=1,other=2' })
+    expect(within(origin)).toEqual({ traceparent })
+    expect(within({ ...origin, traceFlags: 1 })?.traceparent).toMatch(/-01$/)
+    expect(within({ ...origin, spanId: '0000000000000000' })).toBe(undefined)
+    expect(active?.()).toBe(undefined)
+  })
+
+  test('continues the trace of its enqueuer with its flags and its state', async () => {
+    const queue = memory()
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1b'
+    await queue.enqueue(failing, 'x', { trace: { traceparent, tracestate: 'vendor=1' } })
+    const worker = await queue.work([failing], { observer, onError: () => {} })
+    await until(() => taskSpans().length === 1, 'the span')
+    await worker.close()
+    const parent = spanOf('failing').parentSpanContext
+    expect(parent).toMatchObject({ spanId: 'b7ad6b7169203331', traceFlags: 0x1b, isRemote: true })
+    expect(parent?.traceState?.serialize()).toBe('vendor=1')
   })
 
   test('is not counted as pending in this process', async () => {
