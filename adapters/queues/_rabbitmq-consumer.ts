@@ -40,7 +40,7 @@ export class RabbitConsumer implements Consumer, Holder {
 
   async start(deadline: Deadline): Promise<void> {
     await this.#listen(deadline)
-    this.#stay()
+    if (this.#channel) this.#stay()
   }
 
   stop(): Promise<void> {
@@ -66,23 +66,24 @@ export class RabbitConsumer implements Consumer, Holder {
     for (const delivery of this.#waiting.splice(0)) giveBack(delivery)
     const channel = this.#channel
     if (!channel || channel.isClosed) return
-    // A server that does not answer this will not answer the rest either.
-    await within(this.host.timeoutMs, channel.raw.cancel(CONSUMER)).catch((error) => channel.cut(error))
+    await within(this.host.timeoutMs, channel.raw.cancel(CONSUMER)).catch((error) => {
+      // A server that does not answer this will not answer the rest either.
+      if (error.name === 'TimeoutError') channel.cut(error)
+    })
   }
 
-  async #listen(deadline: Deadline): Promise<void> {
+  async #listen({ signal }: Deadline): Promise<void> {
     const connection = await this.host.connection()
-    await connection.during(deadline, async () => {
-      // It may have been deleted.
-      connection.forget(this.#queue)
-      await this.host.layout.declareTask(connection, this.#queue)
-      // More do not fit.
-      const channel = await connection.channel(Math.min(this.#concurrency, 65_535))
-      await channel.answered()
-      await channel.raw.consume(this.#queue, (message) => this.#take(channel, message), { consumerTag: CONSUMER })
-      this.#channel = channel
-      if (this.isStopped) channel.close()
-    })
+    // It may have been deleted.
+    connection.forget(this.#queue)
+    await this.host.layout.declareTask(connection, this.#queue)
+    // More do not fit.
+    const channel = await connection.channel(Math.min(this.#concurrency, 65_535))
+    await channel.answered()
+    await channel.raw.consume(this.#queue, (message) => this.#take(channel, message), { consumerTag: CONSUMER })
+    // It may be too late. The connection is not cut for that: others are on it, and it may be for this queue alone.
+    if (this.isStopped || signal.aborted) channel.close()
+    else this.#channel = channel
   }
 
   /** Listens again whenever that has ended. */

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { bullmq } from '../../adapters/queues/bullmq.ts'
 import { defineTask } from '../../src/index.ts'
 
-const queue = bullmq({ url: process.argv[2] as string, timeoutMs: 1000 })
+const queue = bullmq({ url: process.argv[2] as string, timeoutMs: 3000 })
 const gate = Promise.withResolvers<void>()
 const running = new Set<string>()
 const run = (input: string): Promise<void> => {

@@ -10,7 +10,11 @@ import { type Booted, Example } from '../examples/_example.ts'
 import { type Server, startPostgres, startRabbitMQ, startRedis } from '../queues/_servers.ts'
 import { readme } from './support-table.ts'
 
-const COMMANDS: Record<string, string> = { node: 'node', deno: 'deno run --unstable-cron --allow-net --allow-env', bun: 'bun' }
+const COMMANDS: Record<string, string> = {
+  node: 'node',
+  deno: 'deno run --unstable-cron --allow-net --allow-env',
+  bun: 'bun',
+}
 const EMAIL = 'ada@example.com'
 
 interface Snippet {
