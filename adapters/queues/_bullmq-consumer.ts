@@ -98,9 +98,11 @@ export class BullConsumer implements Consumer {
 
   async #process(job: BullJobLike, token: string): Promise<unknown> {
     const { id, data, attemptsStarted: attempt, moveToCompleted, moveToFailed } = job
-    this.#leases.hold(id, token)
+    const lease = this.#leases.hold(id, token)
     const verdict = await this.#plan.perform({ id, text: JSON.stringify(data), attempt })
     const { type, output, delayMs } = verdict
+    lease.verdict = verdict
+    lease.toldAt = Date.now()
     // BullMQ moves the job afterwards, and takes the next one in the same step. Only so it is heard whether that was done.
     if (type === 'succeeded') {
       job.moveToCompleted = (...values) => this.#tell(job, verdict, moveToCompleted, values)
@@ -115,7 +117,6 @@ export class BullConsumer implements Consumer {
 
   /** Moves a job as its verdict says, and tells whether the server knows it. */
   async #tell(job: BullJobLike, verdict: Verdict, move: Move, values: Parameters<Move>): Promise<unknown> {
-    this.#leases.telling(job.id, verdict)
     try {
       let next: unknown
       try {

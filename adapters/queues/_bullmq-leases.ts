@@ -8,10 +8,11 @@ import { startTimer, stopTimer } from '../../src/adapter.ts'
 import type { BackendLike, RedisLike } from './_bullmq-like.ts'
 import type { Verdict } from './_engine.ts'
 
-interface Lease {
+/** A job that runs. */
+export interface Lease {
   readonly token: string
   /** How it ended, from when that is being told to the server. */
-  verdict?: Verdict
+  verdict: Verdict | undefined
   toldAt: number
 }
 
@@ -33,13 +34,10 @@ export class Leases {
     client.on('ready', this.#reconnected)
   }
 
-  hold(id: string, token: string): void {
-    this.#held.set(id, { token, toldAt: 0 })
-  }
-
-  telling(id: string, verdict: Verdict): void {
-    const lease = this.#held.get(id)
-    if (lease) Object.assign(lease, { verdict, toldAt: Date.now() })
+  hold(id: string, token: string): Lease {
+    const lease: Lease = { token, verdict: undefined, toldAt: 0 }
+    this.#held.set(id, lease)
+    return lease
   }
 
   release(id: string): void {

@@ -126,7 +126,7 @@ export class Line {
     const transaction = this.#bull.createIORedisClient(this.#client).multi()
     const added = jobs.map(({ task, id, text, delayMs, priority }) => {
       const jobId = jobIdOf(id)
-      const options = { jobId, priority: priorityOf(priority), delay: delayMs }
+      const options = { jobId, priority: priorityOf(priority), ...(delayMs > 0 && { delay: delayMs }) }
       const queue = queues.get(task.name) as BullQueueLike
       return new this.#bull.Job(queue, task.name, JSON.parse(text), options, jobId).addJob(transaction)
     })

@@ -4,9 +4,12 @@
  * @module
  */
 
+/** What stays as it is, as every UUID does. */
+const PLAIN = /^[\w.~-]+$/
+
 /** A queue or scheduler: without the `:` that BullMQ puts between the parts of a key. Lone surrogates cannot be in a URI. */
 export function nameOf(text: string): string {
-  return encodeURIComponent(JSON.stringify(text).slice(1, -1))
+  return PLAIN.test(text) ? text : encodeURIComponent(JSON.stringify(text).slice(1, -1))
 }
 
 /** A job. BullMQ takes no integers, and keeps what is its own beside them: `meta`, `wait`, `repeat:…`. */

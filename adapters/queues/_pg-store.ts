@@ -4,6 +4,7 @@
  * @module
  */
 import { QueueError } from '../../src/errors.ts'
+import { within } from './_deadline.ts'
 import type { Deadline, EngineSettings } from './_engine.ts'
 import type { DatabaseLike, PgBossLike, SqlTransaction } from './_pg-boss-like.ts'
 
@@ -50,8 +51,11 @@ export async function start(boss: PgBossLike): Promise<PgBossLike> {
   }
 }
 
+/** How long a server may take to say goodbye. */
+export const GOODBYE_MS = 1000
+
 export async function stop(boss: PgBossLike): Promise<void> {
-  await boss.stop({ graceful: false }).catch(() => {})
+  await within(GOODBYE_MS, boss.stop({ graceful: false })).catch(() => {})
 }
 
 /** Uses a PgBoss of the user's, who starts and stops it. */
@@ -84,10 +88,11 @@ export async function inTransaction<T>(
       await transaction.commit()
       return result
     }
-    // `now()` is when the transaction began, which the server has answered since. The chained one is empty, to be ended
-    // without waiting: a rollback after a plain commit is a warning in the server's log.
+    // What could keep the commit waiting comes before the look at the clock, where `now()` is when the transaction began,
+    // as the server has said since. The chained one is empty and nobody waits for its end: a rollback after a plain commit
+    // is a warning in the server's log.
     const inTime = `clock_timestamp() < now() + interval '${leftMs} ms'`
-    await transaction.db.executeSql(`select 1 / (${inTime})::int; commit and chain`)
+    await transaction.db.executeSql(`set constraints all immediate; select 1 / (${inTime})::int; commit and chain`)
     transaction.rollback()
     return result
   } catch (error) {

@@ -4,9 +4,18 @@
  * @module
  */
 import { startTimer, stopTimer } from '../../src/adapter.ts'
-import { within } from './_deadline.ts'
 import type { PgBossLike, PgBossModuleLike } from './_pg-boss-like.ts'
-import { idle, inTransaction, keeping, loadPgBoss, type Store, type StoreSettings, start, stop } from './_pg-store.ts'
+import {
+  GOODBYE_MS,
+  idle,
+  inTransaction,
+  keeping,
+  loadPgBoss,
+  type Store,
+  type StoreSettings,
+  start,
+  stop,
+} from './_pg-store.ts'
 
 interface SocketLike {
   once(event: 'finish' | 'close', listener: () => void): this
@@ -21,8 +30,6 @@ const { process } = globalThis as { process?: { getBuiltinModule?(name: 'node:ne
 
 /** How long the server may take over maintenance, such as the deletion of many records. */
 const MAINTENANCE_MS = 60_000
-/** How long it may take to say goodbye. */
-const GOODBYE_MS = 1000
 
 /** Connects, and installs pg-boss in a database that has none. */
 export async function openPostgres(url: string, settings: StoreSettings): Promise<Store> {
@@ -52,7 +59,7 @@ export async function openPostgres(url: string, settings: StoreSettings): Promis
     transaction: (work, deadline) => inTransaction(boss.getDb(), work, deadline),
     startKeeper: () => startOne({ ...keeping(settings), max: 2, query_timeout: MAINTENANCE_MS }),
     async close() {
-      await within(GOODBYE_MS, Promise.all([...bosses].map(stop))).catch(() => {})
+      await Promise.all([...bosses].map(stop))
       sockets.destroy()
     },
   }
@@ -61,21 +68,26 @@ export async function openPostgres(url: string, settings: StoreSettings): Promis
 /** All connections. pg waits for ever for a server that is to close its end, and a process for both. */
 class Sockets {
   readonly #open: Set<SocketLike> = new Set()
+  #isClosed = false
 
   add(socket: SocketLike): SocketLike {
     this.#open.add(socket)
     let goodbye: unknown
-    socket.once('finish', () => {
-      goodbye = startTimer(() => socket.destroy(), GOODBYE_MS)
-    })
+    const end = (): void => {
+      goodbye ??= startTimer(() => socket.destroy(), GOODBYE_MS)
+    }
+    socket.once('finish', end)
     socket.once('close', () => {
       stopTimer(goodbye)
       this.#open.delete(socket)
     })
+    // What a PgBoss still wants to say when it is not waited for any more.
+    if (this.#isClosed) end()
     return socket
   }
 
   destroy(): void {
+    this.#isClosed = true
     for (const socket of this.#open) socket.destroy()
   }
 }

@@ -39,8 +39,8 @@ describe('who may import whom', () => {
         'adapters/hono.ts': ['hono', 'adapters/detect.ts'],
         'adapters/observers/_trace-context.ts': ['@opentelemetry/api'],
         'adapters/observers/opentelemetry.ts': ['@opentelemetry/api'],
-        'adapters/queues/bullmq.ts': ['bullmq', 'ioredis'],
-        'adapters/queues/pg-boss.ts': ['pg-boss', '@electric-sql/pglite'],
+        'adapters/queues/_pg-store.ts': ['pg-boss'],
+        'adapters/queues/_pglite.ts': ['@electric-sql/pglite'],
         'adapters/queues/rabbitmq.ts': ['amqplib'],
         'adapters/schedules/croner.ts': ['croner'],
         'adapters/threads.ts': ['piscina'],
@@ -222,7 +222,9 @@ describe('the package as it is published', () => {
 
   test('holds what a user needs, and nothing else', () => {
     const kinds = new Set(
-      files.map((file) => file.replace(/^((?:dist\/)?(?:src|adapters(?:\/observers)?))\/[^/.]+(?=\.)/, '$1/*')),
+      files.map((file) =>
+        file.replace(/^((?:dist\/)?(?:src|adapters(?:\/(?:observers|queues|schedules))?))\/[^/.]+(?=\.)/, '$1/*'),
+      ),
     )
     expect([...kinds].sort()).toEqual([
       'CHANGELOG.md',
@@ -230,6 +232,8 @@ describe('the package as it is published', () => {
       'README.md',
       'adapters/*.ts',
       'adapters/observers/*.ts',
+      'adapters/queues/*.ts',
+      'adapters/schedules/*.ts',
       'dist/adapters/*.d.ts',
       'dist/adapters/*.d.ts.map',
       'dist/adapters/*.js',
@@ -238,6 +242,14 @@ describe('the package as it is published', () => {
       'dist/adapters/observers/*.d.ts.map',
       'dist/adapters/observers/*.js',
       'dist/adapters/observers/*.js.map',
+      'dist/adapters/queues/*.d.ts',
+      'dist/adapters/queues/*.d.ts.map',
+      'dist/adapters/queues/*.js',
+      'dist/adapters/queues/*.js.map',
+      'dist/adapters/schedules/*.d.ts',
+      'dist/adapters/schedules/*.d.ts.map',
+      'dist/adapters/schedules/*.js',
+      'dist/adapters/schedules/*.js.map',
       'dist/src/*.d.ts',
       'dist/src/*.d.ts.map',
       'dist/src/*.js',

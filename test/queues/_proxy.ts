@@ -6,11 +6,16 @@ export interface Proxy extends AsyncDisposable {
   readonly port: number
   /** Whether nothing goes through any more, also of new connections. What was sent meanwhile is lost. */
   isSilent: boolean
+  /** How many clients are connected. */
+  readonly clients: number
 }
 
 export async function startProxy(port: number): Promise<Proxy> {
   const sockets = new Set<Socket>()
+  let clients = 0
   const server = createServer((client) => {
+    clients++
+    client.once('close', () => clients--)
     const upstream = connect(port, '127.0.0.1')
     for (const [from, to] of [
       [client, upstream],
@@ -29,6 +34,9 @@ export async function startProxy(port: number): Promise<Proxy> {
   const proxy: Proxy = {
     port: (server.address() as AddressInfo).port,
     isSilent: false,
+    get clients() {
+      return clients
+    },
     async [Symbol.asyncDispose]() {
       server.close()
       for (const socket of sockets) socket.destroy()

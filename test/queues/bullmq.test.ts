@@ -333,6 +333,8 @@ describe('schedules of BullMQ', () => {
   test('refuses a day that never comes', async () => {
     await using queue = bullmq({ url: server.url })
     const task = defineTask({ name: 'never', run: () => {} })
-    await expect(queue.schedule(task, '0 0 30 2 *', undefined)).rejects.toMatchObject({ name: 'TypeError' })
+    for (const cron of ['0 0 30 2 *', '0 0 31 2,4 *']) {
+      await expect(queue.schedule(task, cron, undefined), cron).rejects.toMatchObject({ name: 'TypeError' })
+    }
   })
 })

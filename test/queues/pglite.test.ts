@@ -40,6 +40,23 @@ const lockOf = (directory: string): string => join(directory, 'background-tasks.
 
 describeQueue({ kind: 'pglite', url: newDirectory, lacks: pgBoss({ directory: root }).lacks })
 
+it('forgets records as long as it works, not only when it starts', async () => {
+  await using queue = pgBoss({ directory: newDirectory(), retentionMs: 1000 })
+  let count = 0
+  const task = defineTask({ name: 'forgotten', run: () => void count++ })
+  await using _worker = await queue.work([task])
+  for (const wanted of [1, 2, 3]) {
+    await eventually(
+      async () => {
+        await queue.enqueue(task, undefined, { id: 'x' })
+        return count === wanted
+      },
+      'the id to be free',
+      15_000,
+    )
+  }
+}, 60_000)
+
 describe('the directory of a PGlite', () => {
   it('keeps what a process enqueued that has ended', async () => {
     const directory = newDirectory()

@@ -247,6 +247,24 @@ describe('what is special to RabbitMQ', () => {
     }, 'nothing to be left')
   }, 60_000)
 
+  test('is closed in time while the server is silent, and leaves no connection open', async () => {
+    const url = new URL(server.url)
+    await using proxy = await startProxy(Number(url.port))
+    url.port = `${proxy.port}`
+    await using given = fresh({ url: url.href, timeoutMs: 1000 })
+    const { task, ran } = recording('closed', () => new Promise(() => {}))
+    const worker = await given.queue.work([task])
+    await given.queue.enqueue(task, 'a')
+    await eventually(() => ran.length === 1, 'its start')
+    expect(proxy.clients).toBe(2)
+    proxy.isSilent = true
+    const started = performance.now()
+    expect(await worker.close({ timeoutMs: 100 })).toMatchObject({ abandoned: [{ name: 'closed' }] })
+    await given.queue.close()
+    expect(performance.now() - started).toBeLessThan(4000)
+    await eventually(() => proxy.clients === 0, 'its connections to end')
+  })
+
   test('runs a task again elsewhere whose worker fell silent, which goes on when it is heard again', async () => {
     const url = new URL(server.url)
     await using proxy = await startProxy(Number(url.port))
@@ -263,7 +281,8 @@ describe('what is special to RabbitMQ', () => {
           await wait
         },
       })
-    await using first = await silent.queue.work([here('silent', gate.promise)], { concurrency: 2 })
+    await using rabbit = await client()
+    await using first = await silent.queue.work([here('silent', gate.promise)])
     await other.queue.enqueue(here('other'), 'a')
     await eventually(() => seen.length === 1, 'its start')
     proxy.isSilent = true
@@ -273,14 +292,20 @@ describe('what is special to RabbitMQ', () => {
     await second.close()
     proxy.isSilent = false
     await other.queue.enqueue(here('other'), 'c')
-    await eventually(() => seen.length === 3, 'the worker to go on', 15_000)
+    await eventually(
+      async () => (await rabbit.count(`${silent.prefix}task.silent`)) === 0,
+      'the worker to go on',
+      15_000,
+    )
+    // It has the next one, but still runs the first.
     expect(seen).toEqual([
       ['silent', 'a', 1],
       ['other', 'a', 2],
-      ['silent', 'c', 1],
     ])
     gate.resolve()
-    // What it ran is somebody else's by now.
-    expect(await first.close()).toMatchObject({ succeeded: 1, abandoned: [{ name: 'silent' }] })
+    await eventually(() => seen.length === 3, 'the next one')
+    expect(seen[2]).toEqual(['silent', 'c', 1])
+    // What it ran at first is somebody else's by now.
+    expect(await first.close()).toMatchObject({ abandoned: [{ name: 'silent' }] })
   }, 90_000)
 })
