@@ -708,7 +708,8 @@ function describeSchedules(
         // A tick that was about to come may still do so.
         await sleep(1500)
         const seen = starts()
-        const ticks = seen.map(({ at }) => Math.round(at / stepMs))
+        // Never early; pg-boss runs what is new at once, where it was due within the last minute.
+        const ticks = seen.map(({ at }) => Math.floor(at / stepMs))
         expect(new Set(ticks).size, `ticks at ${seen.map(({ at }) => at)}`).toBe(seen.length)
         if (step < 60_000) {
           await sleep(2 * stepMs)
