@@ -22,8 +22,6 @@ const AGAIN_MS = 500
 export interface ConsumerHost {
   readonly store: Store
   readonly leaseMs: number
-  /** The server did not answer. */
-  troubled(): void
   left(consumer: PgConsumer): Promise<void>
 }
 
@@ -73,7 +71,7 @@ export class PgConsumer implements Consumer {
         if (jobs.length === batchSize) this.#isStale = true
       }
     } catch {
-      this.#host.troubled()
+      // It looks again.
     }
     this.#isTaking = false
   }
@@ -130,7 +128,6 @@ export class PgConsumer implements Consumer {
       try {
         if (await this.#teller.tell(claim, verdict)) return
       } catch (error) {
-        this.#host.troubled()
         if (this.#isClosed || Date.now() > end) throw error
         await this.#wait(AGAIN_MS)
         continue

@@ -29,6 +29,7 @@ export class Keeper implements ConsumerHost {
   #helper: PgBossLike | undefined
   #supervising: Promise<void> | undefined
   #beatAt: number = Date.now()
+  /** When the server was away, and with it everybody's signs of life: all get time for new ones. */
   #troubledAt: number
 
   constructor(store: Store, leaseMs: number) {
@@ -55,7 +56,7 @@ export class Keeper implements ConsumerHost {
     this.#joining++
     try {
       // Whoever starts a worker wants to know whether the server is there.
-      await this.store.boss.getDb().executeSql('select 1')
+      await this.#ask()
       signal.throwIfAborted()
       const consumer = new PgConsumer(this, queue, concurrency, perform)
       this.#consumers.add(consumer)
@@ -71,11 +72,6 @@ export class Keeper implements ConsumerHost {
     for (const consumer of this.#consumers) {
       if (queue === undefined || consumer.queue === queue) consumer.takeAfter(delayMs)
     }
-  }
-
-  /** The server was away, and with it everybody's signs of life: they get time for new ones. */
-  troubled(): void {
-    this.#troubledAt = Date.now()
   }
 
   async left(consumer: PgConsumer): Promise<void> {
@@ -97,13 +93,14 @@ export class Keeper implements ConsumerHost {
   async #beat(): Promise<void> {
     const now = Date.now()
     // The machine slept, and with it perhaps the others.
-    if (now - this.#beatAt > this.leaseMs) this.troubled()
+    if (now - this.#beatAt > this.leaseMs) this.#troubledAt = now
     this.#beatAt = now
     try {
-      // First, as a task of this process may just have kept it busy.
-      await Promise.all([...this.#consumers].map((consumer) => consumer.touch()))
+      // First, as a task of this process may just have kept it busy. Also where nothing runs, to know of an outage.
+      const signs = [...this.#consumers].map((consumer) => consumer.touch())
+      await Promise.all([this.#ask(), ...signs])
     } catch {
-      this.troubled()
+      this.#troubledAt = Date.now()
     }
     if (this.isStopped) return
     // A database that cannot tell of new jobs is no trouble: the consumers look by themselves.
@@ -115,6 +112,11 @@ export class Keeper implements ConsumerHost {
     this.#supervising ??= this.#supervise().finally(() => {
       this.#supervising = undefined
     })
+  }
+
+  /** Whether the server is there. */
+  async #ask(): Promise<void> {
+    await this.store.boss.getDb().executeSql('select 1')
   }
 
   async #supervise(): Promise<void> {

@@ -97,6 +97,8 @@ export async function inTransaction<T>(
     return result
   } catch (error) {
     transaction.rollback()
+    // The division by zero of that look.
+    if ((error as { code?: unknown }).code === '22012') throw new Error('the server was too slow', { cause: error })
     throw error
   }
 }

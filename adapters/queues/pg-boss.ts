@@ -74,7 +74,7 @@ const WHAT = 'create the pg-boss queue'
  *
  * const greet = defineTask({ name: 'greet', run: (name: string) => console.log('hello', name) })
  * const queue = pgBoss({ directory: './tasks' }) // or { url: 'postgres://localhost/app' }
- * const worker = await queue.work([greet], { concurrency: 5 })
+ * await queue.work([greet], { concurrency: 5 })
  *
  * export const handler = withBackgroundTasks(
  *   (_request, tasks) => Response.json({ id: tasks.add(greet, 'ada') }, { status: 202 }),

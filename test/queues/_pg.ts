@@ -29,6 +29,8 @@ export interface EnqueuePlan {
   readonly url: string
   readonly task: string
   readonly count: number
+  /** How long each task takes. */
+  readonly ms?: number
   /** Before it closes the queue: to be killed, or for a line. */
   readonly waits: boolean
 }

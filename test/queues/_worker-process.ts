@@ -23,7 +23,8 @@ const task = defineTask({
   },
 })
 
-const queue = await openQueue(kind, url)
+// The suites share two processors with the servers that they kill.
+const queue = await openQueue(kind, url, { timeoutMs: 15_000 })
 if (cron) await queue.schedule(task, cron, 'tick')
 const worker = await queue.work([task], {
   concurrency,

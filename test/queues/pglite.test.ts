@@ -7,6 +7,7 @@ import { pgBoss } from 'background-tasks/queues/pg-boss'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { describeQueue, eventually } from '../conformance/queue.ts'
 import { startEnqueuer } from './_pg.ts'
+import { startWorker } from './_worker.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'pglite-test-'))
 const template = join(root, 'template')
@@ -79,6 +80,22 @@ describe('the directory of a PGlite', () => {
     await using queue = pgBoss({ directory })
     expect(await run(queue, 'killed', 50)).toEqual(numbers(50))
   }, 60_000)
+
+  it('runs again what was running when the process was killed, within three leases', async () => {
+    const directory = newDirectory()
+    const plan = { kind: 'pglite', url: directory, task: 'running', count: 1, ms: 60_000, waits: true } as const
+    await using enqueuer = await startEnqueuer(plan)
+    await enqueuer.close()
+    await using worker = await startWorker({ kind: 'pglite', url: directory, task: 'running', concurrency: 1 })
+    await eventually(() => worker.runs('start').length === 1, 'its start')
+    await worker.kill()
+    const attempts: number[] = []
+    const task = defineTask({ name: 'running', run: (_input: object, { attempt }) => void attempts.push(attempt) })
+    await using queue = pgBoss({ directory })
+    await using _worker = await queue.work([task])
+    await eventually(() => attempts.length > 0, 'its second start', 30_000)
+    expect(attempts).toEqual([2])
+  }, 90_000)
 
   it('refuses a second process by a sentence that names the first one, and lets it in when that has closed', async () => {
     const directory = newDirectory()
