@@ -49,33 +49,35 @@ export class Line {
   readonly #bull: BullModuleLike
   readonly #client: RedisLike
   readonly #options: LineOptions
+  readonly #ended: () => void
   readonly #queues: Map<string, Promise<BullQueueLike>> = new Map()
   readonly #guard: Guard
   #last: Promise<void> = Promise.resolve()
   #next: Batch | undefined
 
-  constructor(bull: BullModuleLike, client: RedisLike, options: LineOptions) {
+  constructor(bull: BullModuleLike, client: RedisLike, options: LineOptions, ended: () => void) {
     this.#bull = bull
     this.#client = client
     this.#options = options
+    this.#ended = ended
+    client.on('end', ended)
     this.#guard = new Guard(client, options.prefix)
   }
 
+  /** Ends it, and tells so at once: the next call gets another one. */
   end(): void {
+    this.#ended()
     this.#client.disconnect()
   }
 
-  async answers(): Promise<void> {
-    await this.#client.ping()
+  answers(): Promise<unknown> {
+    return this.#client.ping()
   }
 
   /** The queue of a task. */
   queue(task: string): Promise<BullQueueLike> {
-    let queue = this.#queues.get(task)
-    if (!queue) {
-      queue = this.#openQueue(task)
-      this.#queues.set(task, queue)
-    }
+    const queue = this.#queues.get(task) ?? this.#openQueue(task)
+    this.#queues.set(task, queue)
     return queue
   }
 

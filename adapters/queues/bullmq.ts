@@ -177,8 +177,7 @@ class BullEngine implements Engine {
     return this.#line.get(async (ended) => {
       const bull = await this.#bull
       const client = await connect(this.#settings, lineOptions, deadline)
-      client.on('end', ended)
-      return new Line(bull, client, this.#settings)
+      return new Line(bull, client, this.#settings, ended)
     })
   }
 

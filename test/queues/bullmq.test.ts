@@ -126,6 +126,7 @@ describe('what is sent to BullMQ', () => {
       { ...module, createIORedisClient },
       await connect({ url: frozen.url }, lineOptions, forever),
       common,
+      () => {},
     )
     await within(4000, (deadline) => line.send([jobOf(name, 'before')], deadline))
     freeze = true
@@ -144,7 +145,7 @@ describe('what is sent to BullMQ', () => {
     await using queue = bullmq({ url: server.url })
     const [one, two] = ['one', 'two'].map((name) => defineTask({ name, run: (_: number) => {} })) as [any, any]
     await queue.enqueueAll([one, two].map((task) => ({ task, input: 0 })))
-    const monitor = await redis.duplicate().monitor()
+    const monitor = await redis.monitor()
     const seen: string[] = []
     monitor.on('monitor', (_time, [command]) => void seen.push(command.toLowerCase()))
     await queue.enqueueAll([1, 2, 3].flatMap((input) => [one, two].map((task) => ({ task, input }))))
@@ -218,7 +219,7 @@ describe('a worker of BullMQ', () => {
     await using held = new AsyncDisposableStack()
     const name = 'outage'
     const openLine = async (deadline: Deadline): Promise<Line> =>
-      new Line(module, await connect({ url: crashing.url }, lineOptions, deadline), common)
+      new Line(module, await connect({ url: crashing.url }, lineOptions, deadline), common, () => {})
     const onLine: OnLine = async (deadline, work) => {
       const line = await openLine(deadline)
       return work(line).finally(() => line.end())
@@ -261,6 +262,42 @@ describe('a worker of BullMQ', () => {
     await eventually(() => ends.length === 2, 'the end of the other')
     expect(ends).toEqual(['ends meanwhile', 'ends later'])
   }, 60_000)
+
+  test('goes on by itself after a failover that left it with a replica, without a warning', async () => {
+    await using old = await startRedis()
+    await using proxy = await startProxy(Number(new URL(old.url).port))
+    const admin = new Redis(old.url)
+    const warnings: unknown[] = []
+    const warned = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', warned)
+    const ran: number[] = []
+    const gate = Promise.withResolvers<void>()
+    const task = defineTask({
+      name: 'failover',
+      run: async (input: number) => {
+        ran.push(input)
+        if (input < 30) await gate.promise
+      },
+    })
+    try {
+      await using queue = bullmq({ url: `redis://127.0.0.1:${proxy.port}` })
+      await using _worker = await queue.work([task], { concurrency: 30 })
+      await queue.enqueueAll(Array.from({ length: 30 }, (_, input) => ({ task, input })))
+      await eventually(() => ran.length === 30, 'all of them')
+      await admin.replicaof('127.0.0.1', '1')
+      proxy.target = Number(new URL(server.url).port)
+      await expect(queue.enqueue(task, 30)).rejects.toMatchObject({ name: 'QueueError', message: /READONLY/ })
+      // The old one answers all of these at once.
+      gate.resolve()
+      await queue.enqueue(task, 31)
+      await eventually(() => ran.length === 31, 'the one of the new server', 20_000)
+      expect(ran.at(-1)).toBe(31)
+    } finally {
+      process.off('warning', warned)
+      admin.disconnect()
+    }
+    expect(warnings).toEqual([])
+  })
 
   test('knows of an end whose answer was lost with the connection', async () => {
     await using proxy = await startProxy(Number(new URL(server.url).port))
