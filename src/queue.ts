@@ -174,7 +174,8 @@ export interface TaskQueue<Transaction = never> extends AsyncDisposable {
    */
   ready(): Promise<void>
   /**
-   * Checks an item and gives it the form in which it is sent; `tasks.add` calls it, so that bad input is refused there.
+   * Checks an item and gives it the form in which it is sent, in which `enqueueAll` takes it as it is. `tasks.add` calls it,
+   * so that bad input is refused there, when the schema of the task was asked.
    *
    * @throws {TaskInputError} JSON does not carry the input, or it is too large
    * @throws {TypeError} an option is not what it must be

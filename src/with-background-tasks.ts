@@ -49,5 +49,5 @@ function fail(call: OpenedCall, error: unknown): never | Promise<never> {
   const rethrow = (): never => {
     throw error
   }
-  return isPromise(held) ? held.then(rethrow, rethrow) : rethrow()
+  return isPromise(held) ? held.then(rethrow) : rethrow()
 }

@@ -115,6 +115,26 @@ describe('a wrapper with a queue', () => {
     expect(taken).toMatchObject([{ task, input: { at: '2026-01-01' }, options: { id, delayMs: 5, priority: 2 } }])
   })
 
+  it('asks the schema of a task once as it is added, and once more where it runs', async () => {
+    const queue = memory()
+    const asked = vi.fn((text: string) => text.length)
+    const ran: unknown[] = []
+    const task = defineTask({ name: 'asked', input: z.string().transform(asked), run: (input) => void ran.push(input) })
+    const handler = withBackgroundTasks(
+      (_request, tasks) => {
+        tasks.add(task, 'four')
+        return new Response()
+      },
+      { queue },
+    )
+    await handler(request)
+    expect(asked).toHaveBeenCalledTimes(1)
+    await using _worker = await queue.work([task])
+    await until(() => ran.length === 1, 'the task')
+    expect(ran).toEqual([4])
+    expect(asked).toHaveBeenCalledTimes(2)
+  })
+
   it('gives what was added, whatever the handler does to the input afterwards', async () => {
     const queue = memory()
     const ran: unknown[] = []

@@ -4,24 +4,26 @@
  *
  * @module
  */
-import { connect, Kept, type Where } from './_bullmq-connect.ts'
+import { connect, type Where } from './_bullmq-connect.ts'
 import { BullConsumer, type ConsumerPlan, workerOptions } from './_bullmq-consumer.ts'
 import type { RedisLike } from './_bullmq-like.ts'
 import type { Consumer, Deadline, EngineSettings } from './_engine.ts'
+import { type Once, once } from './_once.ts'
 
 export class Consumers {
   readonly #settings: EngineSettings & Where & { readonly prefix: string }
-  readonly #client: Kept<RedisLike> = new Kept()
+  readonly #client: Once<RedisLike, [Deadline]>
   #count = 0
 
   constructor(settings: EngineSettings & Where & { readonly prefix: string }) {
     this.#settings = settings
+    this.#client = once((_ended, deadline) => this.#connect(deadline))
   }
 
   async start(plan: Omit<ConsumerPlan, 'client' | 'prefix'>, deadline: Deadline): Promise<Consumer> {
     this.#count++
     try {
-      const client = await this.#client.get(() => this.#connect(deadline))
+      const client = await this.#client(deadline)
       const { prefix } = this.#settings
       const consumer = new BullConsumer({ ...plan, client, prefix }, this.#settings)
       const end = (): void => void consumer.close()
@@ -61,6 +63,9 @@ export class Consumers {
   }
 
   end(): void {
-    this.#client.end((client) => client.disconnect())
+    this.#client.forget()?.then(
+      (client) => client.disconnect(),
+      () => {},
+    )
   }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { QueueError } from '../../src/errors.ts'
+import { load } from './_load.ts'
 
 /** A client of ioredis: one connection. */
 export interface RedisLike {
@@ -110,12 +110,5 @@ export interface BullModuleLike {
   getNextMillis(after: number, repeat: { readonly pattern: string; readonly tz: string }): number | undefined
 }
 
-/** @throws {QueueError} it is not installed */
-export async function load<M>(name: 'bullmq' | 'ioredis'): Promise<M> {
-  try {
-    return (await import(name as string)) as M
-  } catch (cause) {
-    const problem = `Cannot open the queue 'bullmq' as the package '${name}' is not there: npm install ${name}`
-    throw new QueueError(problem, { cause })
-  }
-}
+export const loadBull = (): Promise<BullModuleLike> => load('bullmq', () => import('bullmq' as string))
+export const loadRedis = (): Promise<RedisModuleLike> => load('ioredis', () => import('ioredis' as string))

@@ -5,14 +5,7 @@
  */
 import type { Task } from '../../src/define-task.ts'
 import { guarded, QueueError } from '../../src/errors.ts'
-import {
-  bytesOf,
-  MAX_DELAY_SECONDS,
-  MESSAGE_BYTES,
-  type MessageLike,
-  type Parcel,
-  parcelOf,
-} from './_cloudflare-message.ts'
+import { bytesOf, MESSAGE_BYTES, type MessageLike, type Parcel, parcelOf } from './_cloudflare-message.ts'
 import { within } from './_deadline.ts'
 import type { Verdict } from './_engine.ts'
 import { MAX_DEATHS } from './_job-run.ts'
@@ -92,6 +85,6 @@ export class Batch {
       })
     }
     if (type === 'succeeded' || type === 'failed') message.ack()
-    else message.retry({ delaySeconds: Math.min(delayMs / 1000, MAX_DELAY_SECONDS) })
+    else message.retry({ delaySeconds: delayMs / 1000 })
   }
 }

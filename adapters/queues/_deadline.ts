@@ -31,23 +31,3 @@ export async function within<T>(ms: number, work: Promise<T> | ((deadline: Deadl
     stopTimer(timer)
   }
 }
-
-/** Does something at the first call, and again at the first one after it failed, or after `reset`. */
-export function once<T>(open: () => Promise<T>): { (): Promise<T>; reset(): void } {
-  let opened: Promise<T> | undefined
-  const call = (): Promise<T> => {
-    if (opened) return opened
-    const opening = open()
-    opened = opening
-    // Only itself: a reset may have come meanwhile.
-    opening.then(undefined, () => {
-      if (opened === opening) opened = undefined
-    })
-    return opening
-  }
-  return Object.assign(call, {
-    reset: () => {
-      opened = undefined
-    },
-  })
-}

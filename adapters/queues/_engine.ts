@@ -119,8 +119,7 @@ export interface Deadline {
 /**
  * One engine, without what all have in common: checks, envelopes, deadlines, running a task, events.
  *
- * - What it rejects with becomes the `cause` of a `QueueError`; a `QueueError`, `TypeError` or `TaskInputError` goes to the
- *   caller as it is.
+ * - What it rejects with becomes the `cause` of a `QueueError`; a `QueueError` goes to the caller as it is.
  * - It MUST NOT print, end the process or leave a rejection unhandled when its server goes away, and MUST work again when
  *   that is back, without being told.
  */
@@ -135,6 +134,8 @@ export interface Engine<Transaction = never> {
   open(deadline: Deadline): Promise<void>
   /** How long the first opening may take, where that is longer than `timeoutMs`. */
   readonly openingMs?: number | undefined
+  /** @throws {TypeError} it cannot have such a task, as the name will not do */
+  checkTask?(task: Task): void
   /** Enqueues jobs, of several tasks perhaps: all of a task or none. */
   send(jobs: readonly Job<Transaction>[], deadline: Deadline): Promise<void>
   find?(task: Task, id: string, deadline: Deadline): Promise<EngineRecord | undefined>

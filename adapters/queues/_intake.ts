@@ -8,6 +8,7 @@ import { QueueError, TaskInputError } from '../../src/errors.ts'
 import type { EnqueueOptions, QueueItem, ScheduleOptions } from '../../src/queue.ts'
 import { checked, type Rules, refuse } from '../../src/rules.ts'
 import { isFunction } from '../../src/values.ts'
+import { timezoneRule } from '../_timezone.ts'
 import type { Engine, Job } from './_engine.ts'
 import { checkBytes, type Envelope, encode, problemOf } from './_json.ts'
 
@@ -30,14 +31,20 @@ export class Intake<Transaction> {
     }
   }
 
+  /** An item as it is sent: by whoever prepared it, or checked now. */
+  taken(item: QueueItem<Transaction>): PreparedItem<Transaction> {
+    if (item instanceof PreparedItem) return item
+    checkTask(item.task, 'enqueue')
+    item.task.parse(item.input)
+    return this.prepare(item)
+  }
+
   /**
-   * Checks an item, unless that was done.
+   * Checks an item, but for what its schema says, and gives it the form in which it is sent.
    *
    * @throws as `TaskQueue.prepare` does
    */
-  prepared(item: QueueItem<Transaction>): PreparedItem<Transaction> {
-    if (item instanceof PreparedItem) return item
-    const { task, input, options = {} } = item
+  prepare({ task, input, options = {} }: QueueItem<Transaction>): PreparedItem<Transaction> {
     checkTask(task, 'enqueue')
     const what = `enqueue the task '${task.name}'`
     const settings = checked<EnqueueOptions<Transaction> & { delayMs: number; priority: number }>(
@@ -52,11 +59,11 @@ export class Intake<Transaction> {
       if (!options[feature] || reason === undefined) continue
       throw new QueueError(`Cannot ${what} with '${feature}' in the queue '${name}': ${reason}`)
     }
-    task.parse(input)
+    this.#engine.checkTask?.(task)
     const text = this.envelope(input, { id, trace }, what)
     const { delayStepMs } = limits
     const job = { task, id, text, delayMs: Math.ceil(delayMs / delayStepMs) * delayStepMs, priority, transaction }
-    return new PreparedItem(item, job)
+    return new PreparedItem({ task, input, options }, job)
   }
 
   /**
@@ -110,7 +117,7 @@ export const isId = (value: unknown): boolean => typeof value === 'string' && va
 
 const scheduleRules: Rules = {
   key: [undefined, 'a string that is not empty', isId],
-  timezone: ['UTC', "an IANA time zone such as 'Europe/Vienna'", isTimezone],
+  timezone: timezoneRule,
 }
 
 /**
@@ -128,12 +135,4 @@ export function checkedSchedule(
   const expected = `a cron expression of five fields${stepMs < 60_000 ? ', or six with seconds first' : ''}`
   if (fields !== 5 && (fields !== 6 || stepMs >= 60_000)) refuse('cron', expected, cron, what)
   return checked(scheduleRules, options, what)
-}
-
-export function isTimezone(value: unknown): boolean {
-  try {
-    return typeof value === 'string' && Boolean(new Intl.DateTimeFormat('en', { timeZone: value }))
-  } catch {
-    return false
-  }
 }

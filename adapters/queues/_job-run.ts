@@ -5,11 +5,12 @@
  */
 import { Attempt } from '../../src/attempt.ts'
 import type { Task, TaskContext } from '../../src/define-task.ts'
-import { guarded, QueueError } from '../../src/errors.ts'
+import { QueueError } from '../../src/errors.ts'
 import { callInTask } from '../../src/in-task.ts'
-import type { TaskEnd, TaskEvent, TaskInfo } from '../../src/observer.ts'
+import type { TaskInfo } from '../../src/observer.ts'
 import { backoffMs, isLast, type RetryPolicy } from '../../src/retry.ts'
 import type { TakenJob, Verdict } from './_engine.ts'
+import { JobEvents } from './_job-events.ts'
 import { type Envelope, encode, errorOf, type Output, openEnvelope, problemOf } from './_json.ts'
 import type { Worker } from './_worker.ts'
 
@@ -26,11 +27,12 @@ export class JobRun implements TaskInfo {
   /** Why it cannot be run at all. */
   readonly #problem: unknown
   readonly #retry: RetryPolicy | undefined
+  readonly #events: JobEvents
   readonly #controller = new AbortController()
   readonly #attempt = new Attempt(this.#controller)
   #resolve: ((verdict: Verdict) => void) | undefined
-  #startedAt: number | undefined
   #isDecided = false
+  #settled: Verdict['settled'] | undefined
 
   constructor(worker: Worker, task: Task, { id, text, attempt }: TakenJob) {
     let envelope: Envelope = { v: 1 }
@@ -45,6 +47,7 @@ export class JobRun implements TaskInfo {
     this.#task = task
     this.#number = attempt
     this.#envelope = envelope
+    this.#events = new JobEvents(worker, this, attempt, envelope.trace)
     this.#retry = task.retry ?? worker.settings.retry
     const starts = (this.#retry?.attempts ?? 1) + MAX_DEATHS
     if (attempt > starts) {
@@ -65,8 +68,7 @@ export class JobRun implements TaskInfo {
       this.#fail(this.#problem, true)
       return verdict
     }
-    this.#startedAt = performance.now()
-    this.#tell('started')
+    this.#events.started()
     // The observer may have closed the worker.
     if (this.#isDecided) return verdict
     const outcome = { status: undefined, threw: false, delivery: undefined }
@@ -86,14 +88,18 @@ export class JobRun implements TaskInfo {
     return verdict
   }
 
-  /** Gives it up: the engine is to run it again. */
+  /** Gives it up, if it still goes on: the engine is to run it again. */
   abandon(reason: string): void {
-    if (!this.#isDecided) {
-      this.#decide('abandoned', {}, 0, () => {})
-      // Told at once, as the drain that does it is about to end.
-      this.#end('abandoned', { reason })
-    }
+    if (this.#isDecided) return
+    this.#decide('abandoned', {}, 0, () => {})
+    // Told at once, as the drain that does it is about to end.
+    this.#events.ended('abandoned', { reason })
     this.#attempt.stop(new DOMException(reason, 'AbortError'))
+  }
+
+  /** Waits no longer for the engine to hear how it ended. */
+  giveUp(): void {
+    this.#settled?.(new Error('it did not answer'))
   }
 
   #succeed(result: unknown): void {
@@ -107,22 +113,22 @@ export class JobRun implements TaskInfo {
       )
     }
     this.#decide('succeeded', { result: text }, 0, () => {
-      this.#end('succeeded')
-      if (problem) this.#report(problem)
+      this.#events.ended('succeeded')
+      if (problem) this.#events.report(problem)
     })
   }
 
   #fail(error: unknown, isOver: boolean): void {
     const output = { error: errorOf(error) }
     if (!isOver && this.#retry) {
-      const { delayStepMs } = this.#worker.limits
+      const { delayStepMs, maxDelayMs } = this.#worker.limits
       const delayMs = Math.ceil(backoffMs(this.#retry, this.#number) / delayStepMs) * delayStepMs
-      this.#decide('retry', output, delayMs, () => this.#tell('retrying', { error }))
+      this.#decide('retry', output, Math.min(delayMs, maxDelayMs), () => this.#events.tell('retrying', { error }))
       return
     }
     this.#decide('failed', output, 0, () => {
-      this.#end('failed', { error })
-      this.#report(error)
+      this.#events.ended('failed', { error })
+      this.#events.report(error)
     })
   }
 
@@ -134,38 +140,9 @@ export class JobRun implements TaskInfo {
       if (failure === undefined) known()
       // It will be run again, which is what an abandoned one is.
       else if (type !== 'abandoned')
-        this.#end('abandoned', { reason: `${this.#worker.name} did not hear how it ended` })
+        this.#events.ended('abandoned', { reason: `${this.#worker.name} did not hear how it ended` })
     }
+    this.#settled = settled
     this.#resolve?.({ type, output: JSON.stringify(output), delayMs, settled })
-  }
-
-  #end(type: TaskEnd, detail?: Partial<TaskEvent>): void {
-    this.#worker.count(type, this)
-    this.#tell(type, detail)
-  }
-
-  #report(error: unknown): void {
-    const { id, name } = this
-    guarded('onError failed', () => this.#worker.settings.onError(error, { id, name, attempt: this.#number }))
-  }
-
-  #tell(type: TaskEvent['type'], detail?: Partial<TaskEvent>): void {
-    const { observer } = this.#worker.settings
-    if (!observer) return
-    const { id, name } = this
-    const { trace } = this.#envelope
-    const startedAt = type === 'started' ? undefined : this.#startedAt
-    guarded('observer failed', () =>
-      observer({
-        type,
-        task: { id, name },
-        at: Date.now(),
-        attempt: this.#number,
-        ...(startedAt !== undefined && { durationMs: performance.now() - startedAt }),
-        queue: this.#worker.name,
-        ...(trace && { trace }),
-        ...detail,
-      }),
-    )
   }
 }

@@ -5,8 +5,8 @@
  * @module
  */
 import { startTimer, stopTimer } from '../../src/adapter.ts'
-import { once } from './_deadline.ts'
 import type { Perform } from './_engine.ts'
+import { once } from './_once.ts'
 import type { HandleLike, PgBossLike } from './_pg-boss-like.ts'
 import { type ConsumerHost, PgConsumer } from './_pg-consumer.ts'
 import { CHANNEL } from './_pg-names.ts'

@@ -4,8 +4,8 @@
  * @module
  */
 import type { Task } from '../../src/define-task.ts'
-import { once } from './_deadline.ts'
 import type { Deadline, EngineSettings, Job } from './_engine.ts'
+import { once } from './_once.ts'
 import type { PgBossLike, SqlTransaction } from './_pg-boss-like.ts'
 import { announce, nameOf, uuidOf } from './_pg-names.ts'
 import type { Store } from './_pg-store.ts'

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { QueueError } from '../../src/errors.ts'
 import { within } from './_deadline.ts'
 import type { Deadline, EngineSettings } from './_engine.ts'
+import { load } from './_load.ts'
 import type { DatabaseLike, PgBossLike, SqlTransaction } from './_pg-boss-like.ts'
 
 export interface StoreSettings extends EngineSettings {
@@ -103,16 +103,4 @@ export async function inTransaction<T>(
   }
 }
 
-/** @throws {QueueError} it is not installed */
-export async function load<M>(name: string, load: () => Promise<M>): Promise<M> {
-  try {
-    return await load()
-  } catch (cause) {
-    throw new QueueError(`Cannot use the queue 'pg-boss' without the package '${name}': npm install ${name}`, { cause })
-  }
-}
-
-export async function loadPgBoss<M>(): Promise<M> {
-  // Its types ask for those of Node, which must not be asked of everybody: hence no literal.
-  return load('pg-boss', () => import('pg-boss' as string))
-}
+export const loadPgBoss = <M>(): Promise<M> => load('pg-boss', () => import('pg-boss' as string))

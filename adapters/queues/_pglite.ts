@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { load } from './_load.ts'
 import type { PGliteModuleLike, PgBossLike, PgBossModuleLike } from './_pg-boss-like.ts'
-import { idle, keeping, load, loadPgBoss, type Store, type StoreSettings, start, stop } from './_pg-store.ts'
+import { idle, keeping, loadPgBoss, type Store, type StoreSettings, start, stop } from './_pg-store.ts'
 import { lock } from './_pglite-lock.ts'
 
 /**

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { once } from './_deadline.ts'
 import type { Deadline } from './_engine.ts'
+import { type Once, once } from './_once.ts'
 import type { RabbitChannel } from './_rabbitmq-channel.ts'
 import type { Connection, Connections } from './_rabbitmq-connection.ts'
 import type { Layout, RabbitMessage } from './_rabbitmq-layout.ts'
@@ -13,16 +13,16 @@ import type { Layout, RabbitMessage } from './_rabbitmq-layout.ts'
 export class Publisher {
   readonly #layout: Layout
   readonly #timeoutMs: number
-  readonly #open: ReturnType<typeof once<{ connection: Connection; channel: RabbitChannel }>>
+  readonly #open: Once<{ readonly connection: Connection; readonly channel: RabbitChannel }>
 
   constructor(connections: Connections, layout: Layout, timeoutMs: number) {
     this.#layout = layout
     this.#timeoutMs = timeoutMs
-    this.#open = once(async () => {
+    this.#open = once(async (ended) => {
       const opened = await connections.open(async (connection) => ({ connection, channel: await connection.channel() }))
       const { connection, channel } = opened
       channel.closed.then(() => connection.cut(new Error('the channel is closed')))
-      connection.closed.then(() => this.#open.reset())
+      connection.closed.then(ended)
       return opened
     })
   }

@@ -8,7 +8,7 @@ import type { DrainOptions, DrainReport } from '../../src/create-background-task
 import type { Task } from '../../src/define-task.ts'
 import { Drains } from '../../src/drain.ts'
 import { isInTaskOf } from '../../src/in-task.ts'
-import type { TaskEnd } from '../../src/observer.ts'
+import type { TaskEnd, TaskInfo } from '../../src/observer.ts'
 import { type OnError, printFailure } from '../../src/options.ts'
 import type { QueueLimits, QueueWorker, WorkOptions } from '../../src/queue.ts'
 import { type RetryPolicy, retryRule } from '../../src/retry.ts'
@@ -40,7 +40,7 @@ export function workSettings(options: WorkOptions | undefined): Settings {
 /** What of its queue a worker has to know. */
 export interface WorkerHost {
   readonly name: string
-  readonly limits: Pick<QueueLimits, 'payloadBytes' | 'delayStepMs'>
+  readonly limits: Pick<QueueLimits, 'payloadBytes' | 'delayStepMs' | 'maxDelayMs'>
   readonly timeoutMs: number
   /** Told when it is closed. */
   forget?(worker: Worker): void
@@ -87,7 +87,7 @@ export class Worker implements QueueWorker {
   }
 
   /** Counts the end of a run. */
-  count(type: TaskEnd, run: JobRun): void {
+  count(type: TaskEnd, run: TaskInfo): void {
     this.#drains.count(type, run)
   }
 
@@ -107,13 +107,17 @@ export class Worker implements QueueWorker {
       for (const run of this.#running) run.abandon('the worker reached its deadline')
     })
     // The engine is to know what became of them, if it is there at all.
-    const released = this.#drains.drain({}, isIdle, () => {})
+    const patience = new AbortController()
+    const released = this.#drains.drain({ signal: patience.signal }, isIdle, () => {
+      for (const run of this.#running) run.giveUp()
+    })
     this.#closed ??= Promise.all([this.#stopped, released]).then(() =>
       Promise.allSettled(this.#consumers.map(async (consumer) => consumer.close())),
     )
     await within(this.#host.timeoutMs, this.#closed).catch(() => {})
+    patience.abort()
     this.#host.forget?.(this)
-    return report
+    return sumOf(report, await released)
   }
 
   /** @throws {Error} it would wait for itself */
@@ -127,5 +131,14 @@ export class Worker implements QueueWorker {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+}
+
+function sumOf(one: DrainReport, other: DrainReport): DrainReport {
+  return {
+    succeeded: one.succeeded + other.succeeded,
+    failed: one.failed + other.failed,
+    discarded: one.discarded + other.discarded,
+    abandoned: [...one.abandoned, ...other.abandoned],
   }
 }

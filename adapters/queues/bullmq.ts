@@ -6,9 +6,9 @@
 import type { Task } from '../../src/define-task.ts'
 import type { TaskQueue } from '../../src/queue.ts'
 import { checked, isObject, type Rules, refuse } from '../../src/rules.ts'
-import { connect, Kept } from './_bullmq-connect.ts'
+import { connect } from './_bullmq-connect.ts'
 import { Consumers } from './_bullmq-consumers.ts'
-import { type BullModuleLike, load } from './_bullmq-like.ts'
+import { type BullModuleLike, loadBull, loadRedis } from './_bullmq-like.ts'
 import { Line, lineOptions } from './_bullmq-line.ts'
 import { jobIdsOf, nameOf } from './_bullmq-names.ts'
 import { recordOf } from './_bullmq-record.ts'
@@ -25,6 +25,7 @@ import {
   type Job,
   type Perform,
 } from './_engine.ts'
+import { type Once, once } from './_once.ts'
 import { taskQueue } from './_task-queue.ts'
 
 /** Options of {@link bullmq}: exactly one of `url` and `connection`. */
@@ -100,17 +101,20 @@ class BullEngine implements Engine {
   readonly lacks: Engine['lacks'] = {
     transaction: 'Redis has no transaction that a database could join',
   }
-  readonly #settings: Settings
   readonly #bull: Promise<BullModuleLike>
-  readonly #line: Kept<Line> = new Kept()
+  readonly #opened: Once<Line, [Deadline]>
   readonly #consumers: Consumers
 
   constructor(settings: Settings) {
-    this.#settings = settings
     this.#consumers = new Consumers(settings)
     // They are large: the first call has its deadline. What is missing is its error.
-    this.#bull = load('bullmq')
-    for (const loading of [this.#bull, load('ioredis')]) loading.catch(() => {})
+    this.#bull = loadBull()
+    for (const loading of [this.#bull, loadRedis()]) loading.catch(() => {})
+    this.#opened = once(async (ended, deadline) => {
+      const bull = await this.#bull
+      const client = await connect(settings, lineOptions, deadline)
+      return new Line(bull, client, settings, ended)
+    })
     const { payloadBytes } = settings
     this.limits = { payloadBytes, delayStepMs: 1, maxDelayMs: MAX_DELAY_MS, scheduleStepMs: 1000 }
   }
@@ -169,16 +173,11 @@ class BullEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    this.#line.end((line) => line.end())
+    this.#opened.forget()?.then(
+      (line) => line.end(),
+      () => {},
+    )
     this.#consumers.end()
-  }
-
-  #opened(deadline: Deadline): Promise<Line> {
-    return this.#line.get(async (ended) => {
-      const bull = await this.#bull
-      const client = await connect(this.#settings, lineOptions, deadline)
-      return new Line(bull, client, this.#settings, ended)
-    })
   }
 
   /** Does something on the line, which has an end when that fails or is too late. */

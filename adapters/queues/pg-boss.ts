@@ -6,7 +6,6 @@
 import type { Task } from '../../src/define-task.ts'
 import type { TaskQueue } from '../../src/queue.ts'
 import { checked, isObject, type Rules, refuse } from '../../src/rules.ts'
-import { once } from './_deadline.ts'
 import {
   type Consumer,
   type Deadline,
@@ -18,6 +17,7 @@ import {
   type Job,
   type Perform,
 } from './_engine.ts'
+import { once } from './_once.ts'
 import type { PgBossLike, SqlTransaction } from './_pg-boss-like.ts'
 import { Keeper } from './_pg-keeper.ts'
 import { isUuid, nameOf, uuidOf } from './_pg-names.ts'

@@ -4,10 +4,8 @@
  * @module
  */
 import type { Task } from '../../src/define-task.ts'
-import { QueueError } from '../../src/errors.ts'
 import type { TaskQueue } from '../../src/queue.ts'
 import { checked, REQUIRED, type Rules } from '../../src/rules.ts'
-import { once } from './_deadline.ts'
 import {
   type Consumer,
   type Deadline,
@@ -18,6 +16,8 @@ import {
   type Job,
   type Perform,
 } from './_engine.ts'
+import { load } from './_load.ts'
+import { type Once, once } from './_once.ts'
 import type { AmqpLike } from './_rabbitmq-amqp.ts'
 import { type Connection, Connections } from './_rabbitmq-connection.ts'
 import { RabbitConsumer } from './_rabbitmq-consumer.ts'
@@ -89,24 +89,28 @@ class RabbitEngine implements Engine {
   readonly #connections: Connections
   readonly #layout: Layout
   readonly #publisher: Publisher
-  readonly #consuming: ReturnType<typeof once<Connection>>
+  readonly #consuming: Once<Connection>
 
   constructor(settings: Settings) {
     const { url, prefix, payloadBytes, retentionMs, timeoutMs } = settings
     this.limits = { payloadBytes, delayStepMs: DELAY_STEP_MS, maxDelayMs: 2 ** 31 - 1, scheduleStepMs: 60_000 }
     this.#settings = settings
-    this.#connections = new Connections(load, url, settings)
+    this.#connections = new Connections(loadAmqp, url, settings)
     this.#layout = new Layout(prefix, retentionMs)
     this.#publisher = new Publisher(this.#connections, this.#layout, timeoutMs)
-    this.#consuming = once(async () => {
+    this.#consuming = once(async (ended) => {
       const connection = await this.#connections.open(async (opened) => opened)
-      connection.closed.then(() => this.#consuming.reset())
+      connection.closed.then(ended)
       return connection
     })
   }
 
   open(): Promise<void> {
     return this.#publisher.open()
+  }
+
+  checkTask({ name }: Task): void {
+    this.#layout.queue(name)
   }
 
   send(jobs: readonly Job[], deadline: Deadline): Promise<void> {
@@ -143,13 +147,7 @@ function isUrl(value: unknown): boolean {
   return typeof value === 'string' && URL.canParse(value) && /^amqps?:$/.test(new URL(value).protocol)
 }
 
-async function load(): Promise<AmqpLike> {
-  try {
-    // No literal, as its types ask for those of Node, which must not be asked of everybody.
-    const module = await import('amqplib' as string)
-    return module.connect ? module : module.default
-  } catch (cause) {
-    const problem = "Cannot open the queue 'rabbitmq' as the package 'amqplib' is not there: npm install amqplib"
-    throw new QueueError(problem, { cause })
-  }
+async function loadAmqp(): Promise<AmqpLike> {
+  const module = await load<AmqpLike | { readonly default: AmqpLike }>('amqplib', () => import('amqplib' as string))
+  return 'connect' in module ? module : module.default
 }

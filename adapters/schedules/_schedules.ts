@@ -5,6 +5,7 @@
  */
 import { isTask, type Task } from '../../src/define-task.ts'
 import { checked, isObject, REQUIRED, type Rules, refuse } from '../../src/rules.ts'
+import { timezoneRule } from '../_timezone.ts'
 
 /** A task, and when it runs: `Schedule<typeof report>`. */
 export type Schedule<T extends Task = Task> = {
@@ -46,7 +47,7 @@ const rules: Rules = {
   task: [REQUIRED, 'a task made by defineTask', isTask],
   cron: [REQUIRED, "a cron expression such as '0 3 * * *'", isText],
   key: [undefined, 'a string that is not empty', isText],
-  timezone: ['UTC', "an IANA time zone such as 'Europe/Vienna'", isTimezone],
+  timezone: timezoneRule,
 }
 
 /**
@@ -98,12 +99,4 @@ export function checkForHost(schedules: readonly CheckedSchedule[], host: string
 
 function isText(value: unknown): boolean {
   return typeof value === 'string' && value.trim() !== ''
-}
-
-function isTimezone(value: unknown): boolean {
-  try {
-    return typeof value === 'string' && Boolean(new Intl.DateTimeFormat('en', { timeZone: value }))
-  } catch {
-    return false
-  }
 }

@@ -93,7 +93,7 @@ function cronOf({ cron: expression, timezone }: CheckedSchedule, index: number):
 const LOOK_MS = 30_000
 /** Up to what a clock that is set back repeats no tick, in milliseconds. */
 const REPEAT_MS = 3_600_000
-/** To what number missed ticks are counted, as each takes 50 µs. */
+/** To what number missed ticks are counted: there may be millions. */
 const MOST_COUNTED = 1000
 
 /** Ticks one schedule. Not by the timers of croner, which do not say for what time they tick, nor what they passed over. */

@@ -649,7 +649,7 @@ export function describeQueue({ kind, url, server, saved, lacks }: QueueUnderTes
   })
 
   if (has('schedule')) describeSchedules(() => queue, kind, url, recording)
-  if (server) describeOutages({ kind, url, server, saved, open, has })
+  if (server) describeOutages({ kind, url, server, saved, open })
 }
 
 function describeSchedules(
@@ -699,24 +699,22 @@ function describeSchedules(
       }
       const name = fresh('tick')
       const plan = { kind, url: url(), task: name, concurrency: 2, cron }
-      const workers = await Promise.all([startWorker(plan), startWorker(plan), startWorker(plan)])
-      try {
-        const starts = () => workers.flatMap((worker) => worker.runs('start'))
-        const wanted = step < 60_000 ? 4 : 1
-        await eventually(() => starts().length >= wanted, 'the ticks', wanted * stepMs + 45_000)
-        await queue.unschedule(defineTask({ name, run: () => {} }))
-        // A tick that was about to come may still do so.
-        await sleep(1500)
-        const seen = starts()
-        // Never early; pg-boss runs what is new at once, where it was due within the last minute.
-        const ticks = seen.map(({ at }) => Math.floor(at / stepMs))
-        expect(new Set(ticks).size, `ticks at ${seen.map(({ at }) => at)}`).toBe(seen.length)
-        if (step < 60_000) {
-          await sleep(2 * stepMs)
-          expect(starts().length - seen.length).toBe(0)
-        }
-      } finally {
-        await Promise.all(workers.map((worker) => worker[Symbol.asyncDispose]()))
+      await using started = new AsyncDisposableStack()
+      const workers: WorkerProcess[] = []
+      while (workers.length < 3) workers.push(started.use(await startWorker(plan)))
+      const starts = () => workers.flatMap((worker) => worker.runs('start'))
+      const wanted = step < 60_000 ? 4 : 1
+      await eventually(() => starts().length >= wanted, 'the ticks', wanted * stepMs + 45_000)
+      await queue.unschedule(defineTask({ name, run: () => {} }))
+      // A tick that was about to come may still do so.
+      await sleep(1500)
+      const seen = starts()
+      // Never early; pg-boss runs what is new at once, where it was due within the last minute.
+      const ticks = seen.map(({ at }) => Math.floor(at / stepMs))
+      expect(new Set(ticks).size, `ticks at ${seen.map(({ at }) => at)}`).toBe(seen.length)
+      if (step < 60_000) {
+        await sleep(2 * stepMs)
+        expect(starts().length - seen.length).toBe(0)
       }
     }, 150_000)
   })
@@ -728,7 +726,6 @@ interface Outages {
   readonly server: () => Server
   readonly saved: QueueUnderTest['saved']
   readonly open: (options?: EngineOptions) => Promise<TaskQueue<any>>
-  readonly has: (feature: QueueFeature) => boolean
 }
 
 function describeOutages({ kind, url, server, saved, open }: Outages): void {

@@ -134,8 +134,13 @@ export class Example implements AsyncDisposable {
   async boot(command: string, env: Record<string, string> = {}): Promise<Booted> {
     const running = this.start(command, { PORT: '0', ...env })
     const port = (): string | undefined => /https?:\/\/\S+:(\d+)/.exec(running.log.join('\n'))?.[1]
-    await until(() => port() !== undefined || running.isOver(), `${command} to print its address`, 40_000)
-    if (running.isOver()) throw new Error(`${command} did not start:\n${running.log.join('\n')}`)
+    try {
+      await until(() => port() !== undefined || running.isOver(), `${command} to print its address`, 40_000)
+      if (running.isOver()) throw new Error(`${command} did not start:\n${running.log.join('\n')}`)
+    } catch (error) {
+      await running[Symbol.asyncDispose]()
+      throw error
+    }
     return { ...running, ...client(`http://127.0.0.1:${port()}`, running.log) }
   }
 

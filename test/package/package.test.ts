@@ -39,6 +39,7 @@ describe('who may import whom', () => {
         'adapters/hono.ts': ['hono', 'adapters/detect.ts'],
         'adapters/observers/_trace-context.ts': ['@opentelemetry/api'],
         'adapters/observers/opentelemetry.ts': ['@opentelemetry/api'],
+        'adapters/queues/_bullmq-like.ts': ['bullmq', 'ioredis'],
         'adapters/queues/_pg-store.ts': ['pg-boss'],
         'adapters/queues/_pglite.ts': ['@electric-sql/pglite'],
         'adapters/queues/rabbitmq.ts': ['amqplib'],

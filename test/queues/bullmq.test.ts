@@ -15,7 +15,7 @@ import type { OnLine } from '../../adapters/queues/_bullmq-upkeep.ts'
 import { within } from '../../adapters/queues/_deadline.ts'
 import type { Deadline, Job, Perform } from '../../adapters/queues/_engine.ts'
 import { describeQueue, eventually } from '../conformance/queue.ts'
-import { startProxy } from './_bullmq-proxy.ts'
+import { startProxy } from './_proxy.ts'
 import { type Server, startRedis } from './_servers.ts'
 
 let server: Server
@@ -333,7 +333,7 @@ describe('a worker of BullMQ', () => {
     expect(printed.split('\n').slice(1)).toEqual([
       'hanging abandoned: the worker reached its deadline',
       'ended abandoned: bullmq did not hear how it ended',
-      'closed: hanging',
+      'closed: hanging,ended',
       '',
     ])
   }, 60_000)

@@ -1,6 +1,6 @@
 /** What must be over in time. */
-import { describe, expect, it, vi } from 'vitest'
-import { once, within } from '../../adapters/queues/_deadline.ts'
+import { describe, expect, it } from 'vitest'
+import { within } from '../../adapters/queues/_deadline.ts'
 
 /** How many timers keep the process alive. */
 const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
@@ -47,40 +47,5 @@ describe('within', () => {
   it('is late also where the abort makes the work give something', async () => {
     const late = within(20, ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)))
     await expect(late).rejects.toMatchObject({ name: 'TimeoutError' })
-  })
-})
-
-describe('once', () => {
-  it('does it at the first call only, also for those that come meanwhile', async () => {
-    const open = vi.fn(async () => ({}))
-    const opened = once(open)
-    const [first, second] = await Promise.all([opened(), opened()])
-    expect(second).toBe(first)
-    expect(await opened()).toBe(first)
-    expect(open).toHaveBeenCalledTimes(1)
-  })
-
-  it('does it again after it failed, and after a reset', async () => {
-    const open = vi.fn(async () => open.mock.calls.length)
-    open.mockRejectedValueOnce(new Error('no'))
-    const opened = once(open)
-    await expect(opened()).rejects.toThrow('no')
-    expect(await opened()).toBe(2)
-    opened.reset()
-    expect(await opened()).toBe(3)
-  })
-
-  it('does not forget a success for a failure that was reset before it came', async () => {
-    const { promise, reject } = Promise.withResolvers<number>()
-    const open = vi.fn(async () => 2)
-    open.mockReturnValueOnce(promise)
-    const opened = once(open)
-    const first = opened()
-    opened.reset()
-    expect(await opened()).toBe(2)
-    reject(new Error('late'))
-    await expect(first).rejects.toThrow('late')
-    await opened()
-    expect(open).toHaveBeenCalledTimes(2)
   })
 })

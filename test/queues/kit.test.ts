@@ -85,6 +85,24 @@ describe('a call', () => {
     await expect(queue.schedule(idle, '0 0 31 2 *', 1)).rejects.toBe(error)
   })
 
+  it('takes any other TypeError for what went wrong in the engine', async () => {
+    const cause = new TypeError('Invalid URL')
+    const { queue } = engineWith({ send: async () => Promise.reject(cause) })
+    await expect(queue.enqueue(idle, 1)).rejects.toMatchObject({ name: 'QueueError', cause })
+  })
+
+  it('refuses a task that the engine cannot have before anything is sent, also as it is prepared', async () => {
+    const error = new TypeError('its name is too long')
+    const checkTask = (): never => {
+      throw error
+    }
+    const { engine, queue } = engineWith({ checkTask })
+    expect(() => queue.prepare?.({ task: idle, input: 1 })).toThrow(error)
+    await expect(queue.enqueue(idle, 1)).rejects.toBe(error)
+    await expect(queue.work([idle])).rejects.toBe(error)
+    expect(engine.open).not.toHaveBeenCalled()
+  })
+
   it('opens the engine first, and sends nothing where that took too long', async () => {
     const send = vi.fn(async () => {})
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -285,6 +303,16 @@ describe('a run', () => {
     expect(types().filter((type) => type !== 'started')).toEqual(['retrying', 'retrying', 'failed'])
   })
 
+  it('waits no longer before the next attempt than its engine can', async () => {
+    const retry = { attempts: 2, delayMs: 1_000_000, maxDelayMs: 1_000_000, jitter: 0 }
+    const fail = (): never => {
+      throw new Error('no')
+    }
+    const { perform } = await working(fail, {}, { retry })
+    const { type, delayMs } = await perform({ id: 'x', text: envelope(), attempt: 1 })
+    expect([type, delayMs]).toEqual(['retry', limits.maxDelayMs])
+  })
+
   it('has the retry and the time limit of the worker where it has none', async () => {
     const { perform } = await working(() => new Promise(() => {}), { retry: { attempts: 2 }, timeoutMs: 20 })
     const first = await perform({ id: 'x', text: envelope(), attempt: 1 })
@@ -413,8 +441,18 @@ describe('a worker', () => {
     const closing = worker.close({ timeoutMs: 1 })
     await sleep(20)
     verdict.settled()
-    expect((await closing).abandoned).toEqual([])
+    expect(await closing).toEqual({ succeeded: 1, failed: 0, discarded: 0, abandoned: [] })
     expect(types()).toEqual(['started', 'succeeded'])
+  })
+
+  it('reports as abandoned what its engine has not heard the end of in time, once', async () => {
+    const { perform, worker, consumers, events, types } = await working(() => {})
+    const verdict = await perform({ id: 'x', text: envelope(), attempt: 1 })
+    expect(await worker.close({ timeoutMs: 1 })).toMatchObject({ succeeded: 0, abandoned: [{ id: 'x', name: 'job' }] })
+    verdict.settled()
+    expect(types()).toEqual(['started', 'abandoned'])
+    expect(events[1]?.reason).toBe('told did not hear how it ended')
+    await until(() => vi.mocked(consumers[0]?.close as () => void).mock.calls.length === 1, 'the consumer to be closed')
   })
 
   it('closes each of its consumers, also after one that throws', async () => {

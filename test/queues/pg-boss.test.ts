@@ -67,7 +67,7 @@ describe('pgBoss', () => {
         cwd: folder,
       })
       expect(stdout).toBe(
-        "QueueError: Cannot use the queue 'pg-boss' without the package 'pg-boss': npm install pg-boss\n",
+        "QueueError: Cannot open the queue as the package 'pg-boss' is not there: npm install pg-boss\n",
       )
     } finally {
       rmSync(folder, { recursive: true, force: true })

@@ -90,7 +90,7 @@ describe('what is special to RabbitMQ', () => {
        await rabbitmq({ url: 'amqp://localhost' }).ready().catch(({ name, message }) => console.log(name, message))`,
     )
     expect(await bare.run('node', 'main.js')).toBe(
-      "QueueError Cannot open the queue 'rabbitmq' as the package 'amqplib' is not there: npm install amqplib\n",
+      "QueueError Cannot open the queue as the package 'amqplib' is not there: npm install amqplib\n",
     )
   })
 
