@@ -20,6 +20,7 @@ export interface AmqpChannelLike {
   on(event: 'return', listener: (message: AmqpMessageLike) => void): unknown
   assertQueue(name: string, options: QueueOptions): Promise<unknown>
   assertExchange(name: string, type: 'fanout', options: { readonly durable: boolean }): Promise<unknown>
+  checkExchange(name: string): Promise<unknown>
   bindQueue(queue: string, exchange: string, pattern: string): Promise<unknown>
   publish(
     exchange: string,
@@ -36,7 +37,7 @@ export interface AmqpChannelLike {
     options: { readonly consumerTag: string },
   ): Promise<unknown>
   cancel(consumerTag: string): Promise<unknown>
-  ack(message: AmqpMessageLike): void
+  ack(message: AmqpMessageLike, allUpTo: boolean): void
   reject(message: AmqpMessageLike, requeue: boolean): void
   close(): Promise<void>
 }
@@ -56,6 +57,8 @@ export interface PublishOptions {
 }
 
 export interface AmqpMessageLike {
+  /** The number of its delivery: counted up on a channel. */
+  readonly fields: { readonly deliveryTag: number }
   readonly content: { toString(): string }
   readonly properties: {
     readonly messageId?: string | undefined

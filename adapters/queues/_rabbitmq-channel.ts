@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { hop } from '../../src/adapter.ts'
 import type { AmqpChannelLike, AmqpMessageLike } from './_rabbitmq-amqp.ts'
 import type { Connection } from './_rabbitmq-connection.ts'
 import type { RabbitMessage } from './_rabbitmq-layout.ts'
@@ -12,16 +13,17 @@ export class RabbitChannel {
   readonly closed: Promise<void>
   isClosed = false
   readonly #connection: Connection
-  readonly #prefetch: number
   readonly #returned: Set<string | undefined> = new Set()
   #reason: unknown
   #answer: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
+  /** Whether what was delivered is done, by its tag, in that order. Without what was settled. */
+  readonly #delivered: Map<number, { readonly message: AmqpMessageLike; isDone: boolean }> = new Map()
+  #acknowledged: Promise<void> | undefined
 
-  constructor(raw: AmqpChannelLike, connection: Connection, prefetch: number) {
+  constructor(raw: AmqpChannelLike, connection: Connection) {
     this.raw = raw
     this.#connection = connection
-    this.#prefetch = prefetch
     raw.on('error', (error) => {
       this.#reason = error
     })
@@ -41,7 +43,7 @@ export class RabbitChannel {
       .then(async () => {
         this.#answer = this.#next as Promise<void>
         this.#next = undefined
-        await this.#ask((raw) => raw.prefetch(this.#prefetch))
+        await this.#ask((raw) => raw.checkExchange(ALWAYS_THERE))
       })
     return this.#next
   }
@@ -61,12 +63,47 @@ export class RabbitChannel {
     })
   }
 
+  /** Takes messages; `null` is the end of it, by the server. */
+  async consume(queue: string, consumerTag: string, take: (message: AmqpMessageLike | null) => void): Promise<void> {
+    const took = (message: AmqpMessageLike | null): void => {
+      if (message) this.#delivered.set(message.fields.deliveryTag, { message, isDone: false })
+      take(message)
+    }
+    await this.raw.consume(queue, took, { consumerTag })
+  }
+
   /** Resolves when the server knows what became of a message that it gave. */
   settle(message: AmqpMessageLike, end: 'done' | 'dead' | 'again'): Promise<void> {
+    const { deliveryTag } = message.fields
+    if (end === 'done') {
+      const delivered = this.#delivered.get(deliveryTag)
+      if (delivered) delivered.isDone = true
+      this.#acknowledged ??= this.#acknowledge()
+      return this.#acknowledged
+    }
     return this.#ask(async (raw) => {
-      if (end === 'done') raw.ack(message)
+      this.#delivered.delete(deliveryTag)
       // Not by nack, which RabbitMQ 4.3 does not count as a delivery.
-      else raw.reject(message, end === 'again')
+      raw.reject(message, end === 'again')
+      await this.answered()
+    })
+  }
+
+  /** Acknowledges all that gets done in this turn, by as few frames as can be: each is a write, and an entry in a log. */
+  async #acknowledge(): Promise<void> {
+    await hop()
+    this.#acknowledged = undefined
+    await this.#ask(async (raw) => {
+      let isContiguous = true
+      let upTo: AmqpMessageLike | undefined
+      for (const [tag, { message, isDone }] of this.#delivered) {
+        isContiguous &&= isDone
+        if (!isDone) continue
+        this.#delivered.delete(tag)
+        if (isContiguous) upTo = message
+        else raw.ack(message, false)
+      }
+      if (upTo) raw.ack(upTo, true)
       await this.answered()
     })
   }
@@ -88,3 +125,6 @@ export class RabbitChannel {
     }
   }
 }
+
+/** AMQP 0-9-1 demands it of every server (3.1.3). To set the prefetch again would slow the consumers of the channel down. */
+const ALWAYS_THERE = 'amq.direct'

@@ -109,9 +109,9 @@ export class Connection {
     }
   }
 
-  async channel(prefetch = 0): Promise<RabbitChannel> {
+  async channel(): Promise<RabbitChannel> {
     if (!this.#model) throw this.reason
-    return new RabbitChannel(await this.#model.createConfirmChannel(), this, prefetch)
+    return new RabbitChannel(await this.#model.createConfirmChannel(), this)
   }
 
   /** Declares something once, on a channel of its own: what the server refuses closes the channel. */

@@ -77,10 +77,10 @@ export class RabbitConsumer implements Consumer, Holder {
     // It may have been deleted.
     connection.forget(this.#queue)
     await this.host.layout.declareTask(connection, this.#queue)
+    const channel = await connection.channel()
     // More do not fit.
-    const channel = await connection.channel(Math.min(this.#concurrency, 65_535))
-    await channel.answered()
-    await channel.raw.consume(this.#queue, (message) => this.#take(channel, message), { consumerTag: CONSUMER })
+    await channel.raw.prefetch(Math.min(this.#concurrency, 65_535))
+    await channel.consume(this.#queue, CONSUMER, (message) => this.#take(channel, message))
     // It may be too late. The connection is not cut for that: others are on it, and it may be for this queue alone.
     if (this.isStopped || signal.aborted) channel.close()
     else this.#channel = channel

@@ -28,7 +28,9 @@ export function ours(kind: Kind): OpenSide {
     return {
       name: 'ours',
       async enqueue(numbers) {
-        await queue.enqueueAll(numbers.map((input) => ({ task, input })))
+        // The engine has no batches. Ours would be one message, whose jobs the worker has to publish again.
+        if (kind === 'rabbitmq') await Promise.all(numbers.map((input) => queue.enqueue(task, input)))
+        else await queue.enqueueAll(numbers.map((input) => ({ task, input })))
       },
       async work(concurrency, tell) {
         started = tell
@@ -111,7 +113,7 @@ const bullmq: OpenSide = async (url, name) => {
 }
 
 const rabbitmq: OpenSide = async (url, name) => {
-  const connection = await connect(url)
+  const connection = await connect(url, { noDelay: true })
   const channel = await connection.createConfirmChannel()
   await channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
   return {

@@ -31,7 +31,7 @@ console.log(
 )
 if (busy > 1)
   console.log(`The machine was busy already (load ${busy.toFixed(1)}): what follows is not to be relied on.`)
-if (process.argv[2] === 'queues') process.exit((await benchQueues()) ? 0 : 1)
+if (process.argv[2] === 'queues') process.exit((await benchQueues(process.argv[3])) ? 0 : 1)
 console.log()
 printInProcess(await figuresOf<InProcessFigures>('./_in-process.ts'))
 printLongList(await figuresOf<LongListFigures>('./_long-list.ts', ['--expose-gc']))
