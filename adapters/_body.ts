@@ -3,11 +3,19 @@
  *
  * @module
  */
-import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
+import { type Adapter, afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
 import { isWorkerd, type Over, pumped, UNREAD_MS } from './_pumped.ts'
 
 const STREAMING =
   /^(text\/event-stream|application\/x-ndjson|application\/jsonl|multipart\/x-mixed-replace|text\/x-component)\b/i
+
+/** What such a host cannot do. */
+export const LACKS: NonNullable<Adapter['lacks']> = {
+  lastByte: 'the host does not tell when a response is done',
+  aborted: 'only a tracked body tells, when it is cancelled',
+  largeBody: 'the host may have read the body ahead of the socket',
+  addInBody: "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
+}
 
 /** The `afterResponse` of such a host. */
 export function afterReturn(

@@ -20,11 +20,18 @@ interface HostGlobals {
   readonly EdgeRuntime?: any
 }
 
-/** The one on the request (srvx) or on an argument of the host (`ctx`, `event`, Netlify's `context`). */
+/**
+ * The one on the request (srvx), on an argument of the host (`ctx`, `event`, Netlify's `context`), or in one (`env.context`
+ * of hono/netlify, `platform.ctx` of SvelteKit).
+ */
 export function extenderOfCall({ request, platform }: Call): ExtenderLike | undefined {
   if (isExtender(request)) return request
   // No `find`: its callback costs as much as all the rest of detection.
   for (const argument of platform) if (isExtender(argument)) return argument
+  for (const argument of platform) {
+    if (isLocal(argument?.context)) return argument.context
+    if (isLocal(argument?.ctx)) return argument.ctx
+  }
   return undefined
 }
 
@@ -34,6 +41,21 @@ export function extenderOfHost(): ExtenderLike | undefined {
   // Most often there is none, and that has to be quick.
   if (!vercel && !next && !netlify && !supabase) return undefined
   return [vercel?.get?.(), next?.get?.(), netlify?.context, supabase].find(isExtender)
+}
+
+/** Vercel's own. */
+export function extenderOfVercel(): ExtenderLike | undefined {
+  return [(globalThis as HostGlobals)[VERCEL]?.get?.()].find(isExtender)
+}
+
+/** Netlify's own. */
+export function extenderOfNetlify(): ExtenderLike | undefined {
+  return [(globalThis as HostGlobals).Netlify?.context].find(isExtender)
+}
+
+/** Of a remote object (a service binding of Workers in `env`) every property is there, and a function. */
+function isLocal(value: unknown): value is ExtenderLike {
+  return isExtender(value) && typeof (value as { then?: unknown }).then !== 'function'
 }
 
 function isExtender(value: unknown): value is ExtenderLike {

@@ -5,6 +5,7 @@
  */
 import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
 import { print } from '../src/errors.ts'
+import { ambientOutgoing } from './_ambient.ts'
 
 /** The members that are read of an `http.ServerResponse`, `http2.Http2ServerResponse`, or what poses as one. */
 export interface OutgoingLike {
@@ -23,14 +24,15 @@ interface SocketLike {
   once(event: 'close', listener: () => void): unknown
 }
 
-/** Finds it in `env.outgoing` (@hono/node-server), in `res` beside or among the arguments, or in srvx's request. */
+/** Finds it in `env.outgoing` (@hono/node-server), in `res` beside or among the arguments, in srvx's request, or around it all. */
 export function outgoingOf({ request, platform }: Call): OutgoingLike | undefined {
   for (const argument of platform) {
     if (isOutgoing(argument?.outgoing)) return argument.outgoing
     if (isOutgoing(argument?.res)) return argument.res
     if (isOutgoing(argument)) return argument
   }
-  return (request as { runtime?: { node?: { res?: OutgoingLike } } } | undefined)?.runtime?.node?.res
+  const { res } = (request as { runtime?: { node?: { res?: OutgoingLike } } } | undefined)?.runtime?.node ?? {}
+  return res ?? ambientOutgoing()
 }
 
 export function isOutgoing(value: unknown): value is OutgoingLike {

@@ -6,7 +6,7 @@
  */
 import type { Adapter } from '../src/adapter.ts'
 import type { Drainable } from '../src/create-background-tasks.ts'
-import { afterReturn } from './_body.ts'
+import { afterReturn, LACKS } from './_body.ts'
 import { type GracefulShutdownOptions, type Host, shutdownOn } from './_shutdown.ts'
 import { processSignals } from './_signals.ts'
 
@@ -36,12 +36,10 @@ export function bun(): Adapter {
   return {
     name: 'bun',
     lacks: {
+      ...LACKS,
       lastByte: 'Bun has no signal for a response that is done: `start` decides',
-      aborted: 'only a tracked body tells, when it is cancelled',
       largeBody: 'what the socket cannot take at once (some 1 MB) waits for a CPU-bound task',
       keepAlive: '`server.stop()` does not wait for tasks: use `gracefulShutdown`, or call `drain` after it',
-      addInBody:
-        "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
     },
     matches: () => 'Bun' in globalThis,
     afterResponse: afterReturn,

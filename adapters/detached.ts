@@ -4,7 +4,7 @@
  * @module
  */
 import type { Adapter } from '../src/adapter.ts'
-import { afterReturn } from './_body.ts'
+import { afterReturn, LACKS } from './_body.ts'
 
 /**
  * An adapter for a host, or a test, without any signal. It is what detection falls back to.
@@ -28,14 +28,7 @@ import { afterReturn } from './_body.ts'
 export function detached(): Adapter {
   return {
     name: 'detached',
-    lacks: {
-      lastByte: 'the host does not tell when a response is done',
-      aborted: 'only a tracked body tells, when it is cancelled',
-      largeBody: 'the host may have read the body ahead of the socket',
-      keepAlive: 'there is nothing to hold the host with: call `drain` before it stops',
-      addInBody:
-        "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
-    },
+    lacks: { ...LACKS, keepAlive: 'there is nothing to hold the host with: call `drain` before it stops' },
     afterResponse: afterReturn,
   }
 }

@@ -10,6 +10,7 @@ import type { Adapter, Call } from '../src/adapter.ts'
 import { afterReturn } from './_body.ts'
 import { afterCompleted, infoOf, type ServeHandlerInfoLike } from './_completed.ts'
 import { type ExtenderLike, extenderOfCall, extenderOfHost } from './_extender.ts'
+import { invocationOf, lambdaContextOf, MARGIN_MS } from './_lambda.ts'
 import { afterOutgoing, type OutgoingLike, outgoingOf } from './_outgoing.ts'
 
 const node: Adapter = {
@@ -21,6 +22,11 @@ const deno: Adapter = {
   afterResponse: (start, call) => afterCompleted(start, infoOf(call) as ServeHandlerInfoLike),
 }
 const detached: Adapter = { name: 'detached', afterResponse: afterReturn }
+const lambda: Adapter = {
+  name: 'lambda',
+  keepAlive: (work, call) => invocationOf(call).hold(work, call.tasks, MARGIN_MS),
+  afterResponse: (start, call, response) => invocationOf(call).afterResponse(start, call, response),
+}
 
 /**
  * The adapter for a call; the default of the option `adapter`. Never throws.
@@ -31,8 +37,7 @@ export function detect(call: Call): Adapter {
   const host = whoTells(call)
   const extender = whoExtends(call)
   if (extender) return { ...host, keepAlive: (work) => extender.waitUntil(work) }
-  if (host === detached) warnWhereFrozen()
-  return host
+  return (isLambda ??= onLambda()) ? whereFrozen(call, host) : host
 }
 
 // A getter of the host's that throws says nothing: the other question is asked all the same.
@@ -50,12 +55,20 @@ function whoExtends(call: Call): ExtenderLike | undefined {
   } catch {}
 }
 
-let asked = false
+let isLambda: boolean | undefined
+let isWarned = false
 
-function warnWhereFrozen(): void {
-  if (asked) return
-  asked = true
+// Asked once: a variable of the environment is dear.
+function onLambda(): boolean {
   const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } }
-  if (!process?.env?.['AWS_LAMBDA_FUNCTION_NAME']) return
-  console.warn('background-tasks: AWS Lambda freezes after the response: tasks may not run')
+  return Boolean(process?.env?.['AWS_LAMBDA_FUNCTION_NAME'])
+}
+
+function whereFrozen(call: Call, host: Adapter): Adapter {
+  try {
+    if (lambdaContextOf(call)) return lambda
+  } catch {}
+  if (!isWarned) console.warn('background-tasks: AWS Lambda freezes after the response: tasks may not run')
+  isWarned = true
+  return host
 }

@@ -11,6 +11,7 @@ import { guarded } from '../src/errors.ts'
 import type { BackgroundTasksOptions } from '../src/options.ts'
 import { isObject, refuse } from '../src/rules.ts'
 import { afterReturn } from './_body.ts'
+import { extenderOfHost } from './_extender.ts'
 import { holdEnd } from './_held-end.ts'
 import { matching } from './_matches.ts'
 import { type NodeServerLike, nodeServer } from './_node-server.ts'
@@ -18,6 +19,7 @@ import { afterOutgoing, type OutgoingLike, outgoingOf, whenLeft } from './_outgo
 import { type GracefulShutdownOptions, type Host, shutdownOn } from './_shutdown.ts'
 import { processSignals } from './_signals.ts'
 
+export { trackResponses } from './_ambient.ts'
 export type { NodeServerLike } from './_node-server.ts'
 export type { OutgoingLike } from './_outgoing.ts'
 export type { GracefulShutdownOptions } from './_shutdown.ts'
@@ -75,7 +77,9 @@ export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>
   const adapter: Adapter = {
     name: 'node',
     // Nobody tells when such a handler has ended; the end of its response is the end of it.
-    keepAlive(_work, { platform: [res] }) {
+    keepAlive(work, { platform: [res] }) {
+      // Express on Vercel.
+      extenderOfHost()?.waitUntil(work)
       if (res[list].isWatched) return
       res[list].isWatched = true
       const settle = (): unknown => res[list].settle(undefined, { status: res.statusCode })

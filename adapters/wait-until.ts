@@ -4,7 +4,7 @@
  * @module
  */
 import type { Adapter, Call } from '../src/adapter.ts'
-import { afterReturn } from './_body.ts'
+import { afterReturn, LACKS } from './_body.ts'
 import type { ExtenderLike } from './_extender.ts'
 
 export type { ExtenderLike } from './_extender.ts'
@@ -43,13 +43,7 @@ export function waitUntil<P extends unknown[] = any[]>(
   }
   return {
     name: 'wait-until',
-    lacks: {
-      lastByte: 'the host does not tell when a response is done',
-      aborted: 'only a tracked body tells, when it is cancelled',
-      largeBody: 'the host may have read the body ahead of the socket',
-      addInBody:
-        "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
-    },
+    lacks: LACKS,
     keepAlive(work, call) {
       const extender = extenderOf(call)
       if (typeof extender === 'function') extender(work)

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Adapter } from '../src/adapter.ts'
-import { afterReturn } from './_body.ts'
+import { afterReturn, LACKS } from './_body.ts'
 import { extenderOfCall } from './_extender.ts'
 import { matching } from './_matches.ts'
 
@@ -40,12 +40,11 @@ export function workers(): Adapter {
   return {
     name: 'workers',
     lacks: {
+      ...LACKS,
       lastByte: 'workerd does not tell when a response is done: `start` decides',
       aborted:
         'only a tracked body tells, when it writes its next chunk, or at once with the flag enable_request_signal',
       largeBody: 'workerd reads the body ahead of the socket: past about 1 MB a CPU-bound task delays the tail',
-      addInBody:
-        "nothing tells that a body is still being produced: add one task before returning, or set `start: 'body'`",
     },
     matches: matching(({ platform }) => typeof platform[1]?.waitUntil === 'function'),
     keepAlive(work, call) {

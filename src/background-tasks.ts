@@ -23,6 +23,8 @@ export let leave: (tasks: BackgroundTasks, run: Run) => void
 export let refusalOf: (tasks: BackgroundTasks, entry: Entry) => string | undefined
 /** The wrapper that a list belongs to. */
 export let scopeOf: (tasks: BackgroundTasks) => Scope
+/** Ends all tasks of a list at a deadline. */
+export let abandon: (tasks: BackgroundTasks, reason: string) => void
 /** Whether a list has nothing more to do, so that the same Request may have a new one. */
 export let isOver: (tasks: BackgroundTasks) => boolean
 
@@ -77,9 +79,8 @@ export class BackgroundTasks {
    */
   add<A extends unknown[]>(fn: (...args: A) => unknown, ...args: NoInfer<A>): void
   add(work: unknown, ...args: unknown[]): string | undefined {
-    const scope = this.#scope
-    const entry = entryOf(work, args, scope.options)
-    scope.admit(entry)
+    const entry = entryOf(work, args, this.#scope.options)
+    this.#scope.admit(entry)
     // Taken first, as the task may end while an observer is told of it.
     const id = entry.policy?.task && entry.id
     this.#currentRun().push(entry)
@@ -165,8 +166,7 @@ export class BackgroundTasks {
     const start = (delivery: Delivery): void => {
       if (this.#awaited === start) this.#start(delivery)
     }
-    this.#awaited = start
-    return askStart(this.#adapter, start, this.#call, response)
+    return askStart(this.#adapter, (this.#awaited = start), this.#call, response)
   }
 
   #start(delivery: Delivery): void {
@@ -181,6 +181,7 @@ export class BackgroundTasks {
     leave = (tasks, run) => {
       if (tasks.#run === run) tasks.#run = undefined
     }
+    abandon = (tasks, reason) => tasks.#run?.abandon(reason)
     refusalOf = (tasks, entry) => tasks.#refusal(entry)
     scopeOf = (tasks) => tasks.#scope
     isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && tasks.#awaited === undefined

@@ -12,11 +12,13 @@ export interface Host {
   delivery: Delivery
   /** Whether the adapter can tell its host by such a call; not so where the host is known by a global. */
   matches?: boolean
+  /** Whether the response waits for the tasks, where the host is frozen after it. */
+  waits?: boolean
 }
 
 export function testAdapter(
   adapter: Adapter,
-  { platform = () => [], finish = () => {}, delivery, matches = true }: Host,
+  { platform = () => [], finish = () => {}, delivery, matches = true, waits = false }: Host,
 ): void {
   const callOf = (arguments_: unknown[], request = new Request('http://localhost/')): Call => ({
     request,
@@ -125,9 +127,9 @@ export function testAdapter(
       let ran = 0
       tasks.add(() => ran++)
       await settle(ok())
-      expect(ran).toBe(0)
+      expect(ran).toBe(waits ? 1 : 0)
       if (!given) finish(arguments_)
-      expect((await background.drain()).succeeded).toBe(1)
+      expect((await background.drain()).succeeded).toBe(waits ? 0 : 1)
       expect(ran).toBe(1)
     })
   })

@@ -144,7 +144,8 @@ function driver(port: number): string {
   return `
     const [file, served] = process.argv.slice(2)
     const signup = { method: 'POST', body: '${EMAIL}' }
-    const { default: app, handler = app?.fetch } = await import('./' + file)
+    const { default: app, handler: exported } = await import('./' + file)
+    const handler = app?.fetch ?? app ?? exported
     const call = () => served === 'served' ? fetch('http://127.0.0.1:${port}/signup', signup) : handler(new Request('http://localhost/signup', signup))
     const response = handler || served === 'served' ? await call() : new Response('signed up', { status: 201 })
     console.log('driven', response.status, await response.text())

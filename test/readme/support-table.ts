@@ -4,12 +4,16 @@ import { fileURLToPath } from 'node:url'
 import { bun } from '../../adapters/bun.ts'
 import { deno } from '../../adapters/deno.ts'
 import { detached } from '../../adapters/detached.ts'
+import { lambda } from '../../adapters/lambda.ts'
+import { netlify } from '../../adapters/netlify.ts'
 import { node } from '../../adapters/node.ts'
 import { bullmq } from '../../adapters/queues/bullmq.ts'
 import { cloudflare } from '../../adapters/queues/cloudflare.ts'
 import { memory } from '../../adapters/queues/memory.ts'
 import { pgBoss } from '../../adapters/queues/pg-boss.ts'
 import { rabbitmq } from '../../adapters/queues/rabbitmq.ts'
+import { serviceWorker } from '../../adapters/service-worker.ts'
+import { vercel } from '../../adapters/vercel.ts'
 import { waitUntil } from '../../adapters/wait-until.ts'
 import { workers } from '../../adapters/workers.ts'
 import type { HostFeature } from '../../src/adapter.ts'
@@ -51,6 +55,10 @@ const tables: readonly {
       ['Cloudflare Workers', workers()],
       ['Deno', deno()],
       ['Bun', bun()],
+      ['Vercel', vercel()],
+      ['Netlify', netlify()],
+      ['AWS Lambda', lambda()],
+      ['service workers, Fastly Compute', serviceWorker()],
       ['any other host with a `waitUntil`', waitUntil(() => undefined)],
       ['any other host', detached()],
     ],
