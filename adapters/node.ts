@@ -82,10 +82,14 @@ export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>
       extenderOfHost()?.waitUntil(work)
       if (res[list].isWatched) return
       res[list].isWatched = true
-      const settle = (): unknown => res[list].settle(undefined, { status: res.statusCode })
+      const settle = (status?: number): unknown => res[list].settle(undefined, { status })
       // Its client may rely on what the queue has.
-      if (scope.options.queue) holdEnd(res, settle)
-      whenLeft(res, () => guarded('the queue did not take the tasks of a response', settle))
+      if (scope.options.queue) holdEnd(res, () => settle(res.statusCode))
+      whenLeft(res, () => {
+        // Of a client that left before it, a status says nothing: Koa's is 404 until there is a body.
+        const status = res.headersSent === false ? undefined : res.statusCode
+        guarded('the queue did not take the tasks of a response', () => settle(status))
+      })
     },
     afterResponse,
   }

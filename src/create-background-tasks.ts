@@ -59,7 +59,7 @@ export interface Ending {
   /** Present when the handler threw: what it threw. */
   readonly error?: unknown
   /** The status, where there is no Response object. */
-  readonly status?: number
+  readonly status?: number | undefined
 }
 
 /** The list of one call, and how its handler's end is told. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { Hono } from 'hono'
 import { handle, streamHandle } from 'hono/aws-lambda'
 import { stream } from 'hono/streaming'
@@ -8,6 +9,8 @@ import { lambda, streaming } from '../../adapters/lambda.ts'
 import { takePrinted } from '../_printed.ts'
 import { ok, wrapped } from '../_wrapped.ts'
 import { testAdapter } from '../conformance/adapter.ts'
+import { Example } from '../examples/_example.ts'
+import { titledBlock } from '../recipes/_recipe.ts'
 import { awslambda, events, invokeStreaming, lambdaContext } from './_lambda-runtime.ts'
 
 const host = globalThis as { awslambda?: typeof awslambda }
@@ -301,6 +304,22 @@ describe.each(adapters)('a function that streams its response, by %s', (_name, o
     const lines = ['added task', 'started task returned', 'succeeded task returned', 'stream ended']
     expect(seen(...lines)).toEqual(lines)
   })
+})
+
+test("the README's function streams", async () => {
+  const example = await Example.empty()
+  try {
+    const { file, code } = titledBlock('## `background-tasks/lambda`')
+    await example.write('package.json', { type: 'module', dependencies: { 'background-tasks': '*', hono: '*' } })
+    await example.install()
+    await example.write(file, code)
+    const { handler } = await import(/* @vite-ignore */ join(example.folder, file))
+    const log: string[] = []
+    expect(await invokeStreaming(handler, event, lambdaContext(), (line) => log.push(line))).toBe('404 Not Found')
+    expect(log).toContain('handler settled')
+  } finally {
+    await example[Symbol.asyncDispose]()
+  }
 })
 
 test('what is no handler cannot be made to stream, and it is said what came', () => {

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { createServer, request as httpRequest, type ServerResponse } from 'node:http'
 import http2 from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import Koa from 'koa'
 import { describe, expect, test } from 'vitest'
 import { createTasksFor, node, tasksFor } from '../../adapters/node.ts'
 import {
@@ -218,6 +219,30 @@ describe('tasksFor', () => {
     expect(events.at(-1)?.delivery).toBe('aborted')
     list?.add(function late() {})
     expect((await tasksOf.drain()).succeeded).toBe(1)
+  })
+
+  test('in Koa runs the tasks of a client that left before there was a status, with runOn: success, and knows the others', async () => {
+    const events: TaskEvent[] = []
+    const tasksOf = createTasksFor({ runOn: 'success', observer: (event) => void events.push(event) })
+    const arrived = Promise.withResolvers<void>()
+    const gone = Promise.withResolvers<void>()
+    const app = new Koa().use(async (ctx) => {
+      tasksOf(ctx.res).add(function task() {})
+      if (ctx.path === '/missing') return
+      ctx.res.on('close', gone.resolve)
+      arrived.resolve()
+      await gone.promise
+      ctx.body = 'late'
+    })
+    await using server = await listening(createServer(app.callback()))
+    await fetch(`${server.url}/missing`)
+    await until(() => endsOf(events).length === 1, 'the first task to end')
+    const socket = await connected(server.port)
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await arrived.promise
+    socket.destroy()
+    await until(() => endsOf(events).length === 2, 'the second task to end')
+    expect(endsOf(events).map(({ type }) => type)).toEqual(['discarded', 'succeeded'])
   })
 
   test('discards nothing of a response without tasks, and adds no listener to it', async () => {

@@ -8,6 +8,7 @@ import { fetchListener, serviceWorker } from '../../adapters/service-worker.ts'
 import { listening, until } from '../_server.ts'
 import { ok, wrapped } from '../_wrapped.ts'
 import { testAdapter } from '../conformance/adapter.ts'
+import { titledBlock } from '../recipes/_recipe.ts'
 
 /** As strict as a browser: `waitUntil` throws once nothing holds the event any more. */
 class FetchEvent extends Event {
@@ -99,12 +100,15 @@ describe('a fetch event', () => {
 })
 
 test('in workerd, by a real FetchEvent: the client has its response before a task that burns CPU', async () => {
-  const root = new URL('../..', import.meta.url).pathname
-  const bundle = await build({
-    stdin: {
-      resolveDir: root,
-      loader: 'ts',
-      contents: `
+  const log: string[] = []
+  // In this format nothing else comes out: its console is not forwarded.
+  await using listener = await listening((req, res) => {
+    log.push(`${req.url}`)
+    res.end()
+  })
+  await using worker = await serviceWorkerOf(
+    listener.url,
+    `
         import { withBackgroundTasks } from './src/index.ts'
         import { fetchListener, serviceWorker } from './adapters/service-worker.ts'
         function burn(url) {
@@ -116,33 +120,42 @@ test('in workerd, by a real FetchEvent: the client has its response before a tas
           tasks.add(burn, LISTENER)
           return new Response('at once')
         }, { adapter: serviceWorker() })
-        addEventListener('fetch', fetchListener(handler))
-      `,
-    },
+      addEventListener('fetch', fetchListener(handler))
+    `,
+  )
+  expect(await (await fetch(worker.url)).text()).toBe('at once')
+  log.push('answered')
+  await until(() => log.includes('/burnt'), 'the task')
+  expect(log).toEqual(['answered', '/burnt'])
+})
+
+test("the README's listener is one: it signs up, and its task runs", async () => {
+  const { promise: welcomed, resolve } = Promise.withResolvers<string | undefined>()
+  await using listener = await listening((req, res) => {
+    resolve(req.url)
+    res.end()
+  })
+  const { code } = titledBlock('## `background-tasks/service-worker`')
+  const heard = code.replace("console.log, 'welcome',", "(email) => fetch(LISTENER + '/' + email),")
+  expect(heard).not.toBe(code)
+  await using worker = await serviceWorkerOf(listener.url, heard)
+  const response = await fetch(worker.url, { method: 'POST', body: 'ada@example.com' })
+  expect([response.status, await response.text()]).toEqual([201, 'signed up'])
+  expect(await welcomed).toBe('/ada@example.com')
+})
+
+/** Runs a script in the format of service workers, in workerd. */
+async function serviceWorkerOf(listener: string, contents: string): Promise<AsyncDisposable & { url: URL }> {
+  const resolveDir = new URL('../..', import.meta.url).pathname
+  const bundle = await build({
+    stdin: { resolveDir, loader: 'ts', contents },
     bundle: true,
     format: 'iife',
     target: 'es2022',
     write: false,
   })
-  const log: string[] = []
-  // In this format nothing else comes out: its console is not forwarded.
-  await using listener = await listening((req, res) => {
-    log.push(`${req.url}`)
-    res.end()
-  })
-  const miniflare = new Miniflare({
-    bindings: { LISTENER: listener.url },
-    script: bundle.outputFiles[0]?.text ?? '',
-    compatibilityDate: '2026-07-01',
-    cf: false,
-  })
-  try {
-    const url = await miniflare.ready
-    expect(await (await fetch(url)).text()).toBe('at once')
-    log.push('answered')
-    await until(() => log.includes('/burnt'), 'the task')
-    expect(log).toEqual(['answered', '/burnt'])
-  } finally {
-    await miniflare.dispose()
-  }
-})
+  const script = bundle.outputFiles[0]?.text ?? ''
+  const bindings = { LISTENER: listener }
+  const miniflare = new Miniflare({ script, bindings, compatibilityDate: '2026-07-01', cf: false })
+  return { url: await miniflare.ready, [Symbol.asyncDispose]: () => miniflare.dispose() }
+}
