@@ -1,0 +1,3 @@
+import { testFrameworkExample } from './_framework.ts'
+
+testFrameworkExample('express')
