@@ -7,16 +7,23 @@ import type { OutgoingLike } from './_outgoing.ts'
 
 interface ProcessLike {
   getBuiltinModule?(name: 'node:async_hooks'): {
-    readonly AsyncLocalStorage: new () => { enterWith(store: OutgoingLike): void; getStore(): OutgoingLike | undefined }
+    readonly AsyncLocalStorage: new () => Storage
   }
   getBuiltinModule?(name: 'node:diagnostics_channel'): {
     subscribe(channel: string, listener: (message: unknown) => void): void
   }
 }
 
-let find: (() => OutgoingLike | undefined) | undefined
+interface Storage {
+  enterWith(response: OutgoingLike): void
+  getStore(): OutgoingLike | undefined
+}
 
-export const ambientOutgoing = (): OutgoingLike | undefined => find?.()
+/** On the global object, as a bundler may put a copy of this module into each of an application's parts. */
+const RESPONSES: unique symbol = Symbol.for('background-tasks.responses')
+const shared = globalThis as { [RESPONSES]?: Storage }
+
+export const ambientOutgoing = (): OutgoingLike | undefined => shared[RESPONSES]?.getStore()
 
 /**
  * Lets detection find Node's response by the async context too, for frameworks that give a handler nothing but its Request:
@@ -44,10 +51,10 @@ export function trackResponses(): void {
   const { process } = globalThis as { process?: ProcessLike }
   const hooks = process?.getBuiltinModule?.('node:async_hooks')
   const channels = process?.getBuiltinModule?.('node:diagnostics_channel')
-  if (find || !hooks || !channels) return
+  if (shared[RESPONSES] || !hooks || !channels) return
   const responses = new hooks.AsyncLocalStorage()
+  shared[RESPONSES] = responses
   channels.subscribe('http.server.request.start', (message) => {
     responses.enterWith((message as { response: OutgoingLike }).response)
   })
-  find = () => responses.getStore()
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Call, type Delivery, hop, startTimer, stopTimer } from '../src/adapter.ts'
+import { type Call, type Delivery, startTimer, stopTimer } from '../src/adapter.ts'
 import { abandon, type BackgroundTasks } from '../src/background-tasks.ts'
 import { newGate } from '../src/values.ts'
 import { afterReturn } from './_body.ts'
@@ -26,7 +26,7 @@ function isLambdaContext(value: any): value is LambdaContextLike {
   return typeof value?.getRemainingTimeInMillis === 'function'
 }
 
-/** By its context, or the list of its call. A test may give one context twice: it is forgotten when the invocation is over. */
+/** By its context, or the list of its call. */
 const invocations = new WeakMap<object, Invocation>()
 /** Lists whose invocation is over. */
 const frozen = new WeakSet<BackgroundTasks>()
@@ -39,22 +39,20 @@ export function invocationOf(call: Call): Invocation {
 
 export function invocationBy(key: object, context: LambdaContextLike | undefined): Invocation {
   let invocation = invocations.get(key)
-  if (!invocation) invocations.set(key, (invocation = new Invocation(key, context)))
+  if (!invocation) invocations.set(key, (invocation = new Invocation(context)))
   return invocation
 }
 
 export class Invocation {
   /** What starts the tasks that wait for the end of a stream; undefined where the response is not streamed. */
   starts: ((delivery: Delivery) => void)[] | undefined
-  readonly #key: object
   readonly #context: LambdaContextLike | undefined
   readonly #lists: Set<BackgroundTasks> = new Set()
-  /** What runs, and whose it is. */
-  readonly #works: Map<Promise<void>, BackgroundTasks> = new Map()
+  /** What runs. */
+  readonly #works: Set<Promise<void>> = new Set()
   #marginMs = 0
 
-  constructor(key: object, context: LambdaContextLike | undefined) {
-    this.#key = key
+  constructor(context: LambdaContextLike | undefined) {
     this.#context = context
   }
 
@@ -63,7 +61,7 @@ export class Invocation {
     if (frozen.has(tasks)) throw new Error('Cannot add a task as its invocation of Lambda is over, and may be frozen')
     this.#marginMs = marginMs
     this.#lists.add(tasks)
-    this.#works.set(work, tasks)
+    this.#works.add(work)
     work.then(() => this.#works.delete(work))
   }
 
@@ -80,17 +78,15 @@ export class Invocation {
 
   /** Settles when nothing runs any more, or the time is over: what runs then is abandoned. */
   async end(): Promise<void> {
-    const isDone = (): Promise<boolean> => Promise.all(this.#works.keys()).then(() => true)
+    const isDone = (): Promise<boolean> => Promise.all(this.#works).then(() => true)
     while (this.#works.size > 0 && (await this.inTime(isDone())));
-    invocations.delete(this.#key)
-    for (const tasks of this.#lists) frozen.add(tasks)
-    for (const tasks of new Set(this.#works.values())) {
+    for (const tasks of this.#lists) {
+      frozen.add(tasks)
+      if (tasks.size === 0) continue
       const what = tasks.size === 1 ? '1 task as the time of its' : `${tasks.size} tasks as the time of their`
       console.error(`background-tasks: abandoned ${what} invocation was over`)
       abandon(tasks, 'the time of the invocation was over')
     }
-    // For resources that go at once.
-    if (this.#works.size > 0) await hop()
   }
 
   async #answer(tracked: Response | undefined): Promise<Response | undefined> {

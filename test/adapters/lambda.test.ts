@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { Hono } from 'hono'
 import { handle, streamHandle } from 'hono/aws-lambda'
@@ -127,6 +128,17 @@ describe.each(adapters)('a function that returns its response, by %s', (_name, o
     expect(log()).toEqual(['added hangs', 'added never', 'started hangs', 'abandoned hangs', 'abandoned never'])
     expect(signalled).toBe(true)
     expect(takePrinted()).toEqual(['background-tasks: abandoned 2 tasks as the time of their invocation was over'])
+  })
+
+  test('leaves no timer behind', async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    const { handler } = wrapped((tasks) => {
+      tasks.add(() => sleep(5))
+      return ok()
+    }, options)
+    const before = timers()
+    await handler(new Request('http://localhost/'), event, lambdaContext())
+    expect(timers()).toBe(before)
   })
 
   test('refuses a task that is added when the invocation is over, and may be given the same context again', async () => {
@@ -263,6 +275,24 @@ describe.each(adapters)('a function that streams its response, by %s', (_name, o
     )
     await invokeStreaming(handler, event, lambdaContext(), tell)
     expect(log.slice(0, 3)).toEqual(['added task', 'started task aborted', 'succeeded task aborted'])
+  })
+
+  test('that has waited for the end of its stream itself is not waited for again, and its tasks start a turn later', async () => {
+    const app = new Hono().use(background).get('/', (c) => {
+      c.var.tasks.add(task)
+      return c.text('at once')
+    })
+    const handler = streaming(
+      awslambda.streamifyResponse(async (given: any, out: any, context: any) => {
+        const response = await app.fetch(new Request('http://localhost/'), { event: given, context })
+        out.end(`\0${response.status}`)
+        await once(out, 'close')
+        setImmediate(tell, 'next turn')
+      }),
+    )
+    expect(await invokeStreaming(handler, event, lambdaContext(), tell)).toBe('200')
+    const lines = ['next turn', 'started task flushed', 'succeeded task flushed', 'handler settled']
+    expect(seen(...lines)).toEqual(lines)
   })
 
   test('that rejects runs its tasks first', async () => {

@@ -76,7 +76,7 @@ describe('a fetch event', () => {
   test('is left to the network where the handler gives nothing', () => {
     const event = new FetchEvent()
     fetchListener(() => undefined)(event)
-    expect(event.response).toBe(undefined)
+    expect(event.held).toEqual([])
   })
 
   test("is handled by Hono's own adapter just as well", async () => {

@@ -1,11 +1,16 @@
+import diagnostics from 'node:diagnostics_channel'
 import { createServer, request } from 'node:http'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { node, trackResponses } from '../../adapters/node.ts'
 import { connected, listening, until } from '../_server.ts'
 import { endsOf, wrapped } from '../_wrapped.ts'
 
 /** A framework that gives its handler nothing but a Request, and writes the response some turns later. */
-function framework(handler: (request: Request) => Response | Promise<Response>) {
+function framework(
+  handler: (request: Request) => Response | Promise<Response>,
+  ending = async (_body: string): Promise<void> => {},
+  closed = (_body: string): void => {},
+) {
   return listening(
     createServer(async (req, res) => {
       const response = await handler(new Request(`http://localhost${req.url}`))
@@ -13,7 +18,10 @@ function framework(handler: (request: Request) => Response | Promise<Response>) 
       res.writeHead(response.status)
       res.write('first')
       for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
-      res.end(await response.text())
+      const body = await response.text()
+      res.on('close', () => closed(body))
+      await ending(body)
+      res.end(body)
     }),
   )
 }
@@ -35,9 +43,11 @@ test('without trackResponses a task may start before the last byte has left', as
 
 describe('with trackResponses, a framework that hands on no response object', () => {
   beforeAll(() => {
+    const subscribe = vi.spyOn(diagnostics, 'subscribe')
     trackResponses()
-    // A second call, as by a module that is loaded twice, changes nothing.
     trackResponses()
+    expect(subscribe.mock.calls.length, 'a second call changes nothing').toBe(1)
+    subscribe.mockRestore()
   })
 
   test.each([
@@ -57,21 +67,30 @@ describe('with trackResponses, a framework that hands on no response object', ()
   })
 
   test('tells each request of a connection by its own response', async () => {
-    const { handler, events } = wrapped((tasks) => {
-      tasks.add(() => {})
-      return new Response('last')
+    const log: string[] = []
+    let count = 0
+    const { handler } = wrapped((tasks) => {
+      const n = ++count
+      tasks.add(() => log.push(`task ${n}`))
+      return new Response(`${n}`)
     })
-    await using server = await framework(handler)
+    await using server = await framework(
+      handler,
+      // The second one is still there when the first one has left.
+      async (body) => void (body === '2' && (await until(() => log.includes('task 1'), 'the first task'))),
+      (body) => log.push(`closed ${body}`),
+    )
     const socket = await connected(server.port)
     const get = 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n'
     let received = ''
     socket.on('data', (data) => (received += data))
     socket.write(get + get)
-    await until(() => received.split('last').length === 3, 'both responses')
+    await until(() => received.split('first').length === 3, 'both responses')
     socket.write(get)
-    await until(() => received.split('last').length === 4, 'the third response')
+    await until(() => received.split('first').length === 4, 'the third response')
     await handler.drain()
-    expect(endsOf(events).map(({ delivery }) => delivery)).toEqual(['flushed', 'flushed', 'flushed'])
+    expect(log.filter((line) => line.includes('task'))).toEqual(['task 1', 'task 2', 'task 3'])
+    for (const n of [1, 2, 3]) expect(log.indexOf(`task ${n}`)).toBeGreaterThan(log.indexOf(`closed ${n}`))
     socket.destroy()
   })
 

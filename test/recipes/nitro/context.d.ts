@@ -1,0 +1,7 @@
+import type { BackgroundTasks } from 'background-tasks'
+
+declare module 'nitro/h3' {
+  interface H3EventContext {
+    tasks: BackgroundTasks
+  }
+}

@@ -1,0 +1,9 @@
+import type { BackgroundTasks } from 'background-tasks'
+
+declare global {
+  namespace App {
+    interface Locals {
+      tasks: BackgroundTasks
+    }
+  }
+}
