@@ -94,7 +94,7 @@ export interface Adapter<P extends unknown[] = any[]> {
   ): Response | void | Promise<Response | void>
 }
 
-const isDeno = 'Deno' in globalThis
+export const isDeno: boolean = 'Deno' in globalThis
 // Taken once: a test's fake timers must not stop the tasks of the code under test.
 const { setImmediate, setTimeout, clearTimeout } = globalThis as unknown as {
   setImmediate?: <T>(run: (value: T) => void, value: T) => unknown

@@ -1,4 +1,4 @@
-/** How long one call of a handler takes without any server: tells nanoseconds for each request, round by round. */
+/** How long one call of a handler takes without any server: `node _in-process.ts <ms>` tells nanoseconds for each request, round by round. */
 import { type BackgroundTasks, withBackgroundTasks } from 'background-tasks'
 
 type Handler = (request: Request) => unknown
@@ -11,7 +11,7 @@ export type Column = 'sync, new Request' | 'sync, same Requests' | 'async, new R
 export type InProcessFigures = Record<Column, Record<Row, number[]>>
 
 /** How long each column is measured. */
-const COLUMN_MS = 4_000
+const COLUMN_MS = Number(process.argv[2])
 const WARM_UP_ROUNDS = 20
 /** A round is short: on a busy machine the long ones are all interrupted. */
 const REQUESTS = 2_048

@@ -14,6 +14,8 @@ export interface Load {
 export interface LoadFigures {
   requests: number
   perSecond: number
+  /** Which part of a CPU this process had. */
+  cpu: number
 }
 
 answering(async ({ url, seconds, connections }: Load): Promise<LoadFigures> => {
@@ -21,6 +23,7 @@ answering(async ({ url, seconds, connections }: Load): Promise<LoadFigures> => {
   let first = 0
   let last = 0
   const run = autocannon({ url, connections, duration: seconds, sampleInt: 10 })
+  const before = process.cpuUsage()
   run.on('response', (_client: unknown, status: number) => {
     if (status !== 200) throw new Error(`${url} answered ${status}`)
     requests++
@@ -28,5 +31,7 @@ answering(async ({ url, seconds, connections }: Load): Promise<LoadFigures> => {
     first ||= last
   })
   await run
-  return { requests, perSecond: ((requests - 1) / (last - first)) * 1000 }
+  const { user, system } = process.cpuUsage(before)
+  const cpu = (user + system) / 1000 / (last - first)
+  return { requests, perSecond: ((requests - 1) / (last - first)) * 1000, cpu }
 })

@@ -1,171 +1,113 @@
 /**
- * What the library costs, beside the same work written by hand. Takes up to two minutes: `npm run bench`. What the engines
- * of queues do: `npm run bench -- queues`.
+ * What the library costs and what it saves, beside what one would use instead: `npm run bench` takes ten minutes and writes
+ * RESULTS.md; `npm run bench -- quick` takes one, and shows only that all of it works. What the engines of queues do:
+ * `npm run bench -- queues`.
  *
  * Everything is compared with its like in one run, in alternating rounds (A B A B …): a figure is the median of the
- * rounds' ratios or differences, behind it stands between which two values the middle half of the rounds lies.
+ * rounds' ratios or differences, behind it stands half of the width in which the middle half of the rounds lies.
  */
 import { availableParallelism, loadavg } from 'node:os'
+import { type Behind, measureBehind } from './_behind.ts'
 import { Child } from './_child.ts'
-import type { Column, InProcessFigures, Row } from './_in-process.ts'
-import type { Load, LoadFigures } from './_load.ts'
-import type { LongListFigures } from './_long-list.ts'
+import type { InProcessFigures } from './_in-process.ts'
+import { measureImports, measureSizes } from './_package.ts'
+import { full, quick } from './_plan.ts'
 import { benchQueues } from './_queues.ts'
-import type { Kind, ServerFigures } from './_server.ts'
-import { type Spread, spreadOf, spreadOfPairs } from './_stats.ts'
+import { measureRequests, type Requests } from './_requests.ts'
+import { writeResults } from './_results.ts'
+import { missingPython, type Running, start } from './_started.ts'
+import { groups as allGroups, type Bare, type Group, type System } from './_systems.ts'
+import { asText, type Table } from './_table.ts'
+import {
+  burnTable,
+  bytesTable,
+  comparedIn,
+  importTable,
+  inProcessTable,
+  lengthsTable,
+  othersTable,
+  requestsTable,
+  sizeTable,
+} from './_tables.ts'
 
-const FINISH_MS = 105_000
-/** Processes differ by some per cent for the whole of their lives: so each kind of server has several, one after another. */
-const GENERATIONS = 3
-const CONNECTIONS = 8
-const SLOT_SECONDS = 0.12
-const WARM_UP_SECONDS = 0.5
-
-const kinds: Kind[] = ['bare', 'ours 0', 'hand-written 1', 'ours 1', 'ours 10', 'hono', 'hono ours 1']
-const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const started = performance.now()
+const isQuick = process.argv[2] === 'quick'
+const plan = isQuick ? quick : full
 
 const busy = loadavg()[0] ?? 0
-console.log(
-  `background-tasks on Node ${process.versions.node}, ${availableParallelism()} CPUs; [middle half of the rounds]`,
-)
-if (busy > 1)
-  console.log(`The machine was busy already (load ${busy.toFixed(1)}): what follows is not to be relied on.`)
+console.log(`background-tasks on Node ${process.versions.node}, ${availableParallelism()} CPUs`)
+const remarks: string[] = []
+if (busy > 1) remark(`The machine was busy already (load ${busy.toFixed(1)}): what follows is not to be relied on.`)
 if (process.argv[2] === 'queues') process.exit((await benchQueues(process.argv[3])) ? 0 : 1)
-console.log()
-printInProcess(await figuresOf<InProcessFigures>('./_in-process.ts'))
-printLongList(await figuresOf<LongListFigures>('./_long-list.ts', ['--expose-gc']))
-printServers(await measureServers())
-console.log(
-  `\nA figure that MISSED once may be noise of the machine: look at the spread. Took ${Math.round((performance.now() - started) / 1000)} s.`,
-)
 
-async function figuresOf<T>(file: string, flags?: string[]): Promise<T> {
-  using child = new Child(file, [], flags)
-  return await child.answer<T>()
+const noPython = await missingPython()
+if (noPython) remark(noPython)
+const groups = allGroups.filter(({ systems }) => !(noPython && systems.some(({ runtime }) => runtime === 'python')))
+
+progress('calls, imports and sizes')
+const call = inProcessTable(await measureCalls())
+const imports = importTable(await measureImports(plan.rounds.imports, !noPython))
+const sizes = sizeTable(await measureSizes())
+const requests: Requests = new Map()
+const behinds = new Map<string, Behind>()
+for (const [index, group] of groups.entries()) {
+  const left = groups.slice(index).reduce((sum, { weight }) => sum + weight, 0)
+  await measureGroup(group, ((plan.finishMs - (performance.now() - started)) * group.weight) / left)
+}
+const systems = groups.flatMap((group) => group.systems)
+const tables: Table[] = [
+  requestsTable(groups, requests),
+  burnTable(systems, behinds),
+  othersTable(systems, behinds, plan),
+  bytesTable(systems, behinds),
+  lengthsTable(systems, behinds, plan),
+  call,
+  imports,
+  sizes,
+]
+console.log('\nBehind ± stands half of the width in which the middle half of the rounds lies.')
+console.log(`\n${asText(tables)}\n`)
+
+const seconds = Math.round((performance.now() - started) / 1000)
+if (!isQuick) remark(await writeResults(tables, remarks, seconds))
+console.log(`A figure that MISSED once may be noise of the machine: look at the spread. Took ${seconds} s.`)
+
+function remark(text: string): void {
+  remarks.push(text)
+  console.log(text)
 }
 
-interface Measured {
-  perSecond: number[]
-  /** Microseconds of CPU time that the server's process took for each request. */
-  cpuUs: number[]
+function progress(what: string): void {
+  console.log(`after ${Math.round((performance.now() - started) / 1000)} s: ${what}`)
 }
 
-async function measureServers(): Promise<Record<Kind, Measured>> {
-  const measured = Object.fromEntries(kinds.map((kind) => [kind, { perSecond: [], cpuUs: [] }])) as unknown as Record<
-    Kind,
-    Measured
-  >
+async function measureCalls(): Promise<InProcessFigures> {
+  using child = new Child('./_in-process.ts', [`${plan.columnMs}`])
+  return await child.answer<InProcessFigures>()
+}
+
+/** Requests first, in processes that have done nothing else; what is behind a response in the last of them. */
+async function measureGroup({ title, bares, systems }: Group, ms: number): Promise<void> {
+  progress(title)
+  const requestsMs = ms - plan.behindMs * systems.length
   const begun = performance.now()
-  for (let generation = 1; generation <= GENERATIONS; generation++) {
-    const until = begun + ((started + FINISH_MS - begun) * generation) / GENERATIONS
-    await measureGeneration(measured, until)
-  }
-  return measured
-}
-
-async function measureGeneration(measured: Record<Kind, Measured>, until: number): Promise<void> {
-  using children = new DisposableStack()
-  const load = children.use(new Child('./_load.ts'))
-  const servers: { kind: Kind; child: Child; url: string }[] = []
-  for (const kind of kinds) {
-    const child = children.use(new Child('./_server.ts', [kind]))
-    const { port } = await child.answer<{ port: number }>()
-    servers.push({ kind, child, url: `http://127.0.0.1:${port}/` })
-  }
-  const send = (url: string, seconds: number): Promise<LoadFigures> =>
-    load.ask({ url, seconds, connections: CONNECTIONS } satisfies Load)
-  for (const { url } of servers) await send(url, WARM_UP_SECONDS)
-  for (let round = 0; round === 0 || performance.now() < until; round++) {
-    for (const { kind, child, url } of round % 2 === 0 ? servers : servers.toReversed()) {
-      const before = await child.ask<ServerFigures>({})
-      const { perSecond } = await send(url, SLOT_SECONDS)
-      const after = await child.ask<ServerFigures>({})
-      measured[kind].perSecond.push(perSecond)
-      measured[kind].cpuUs.push((after.cpuUs - before.cpuUs) / (after.served - before.served))
-    }
-  }
-  for (const { kind, child } of servers) await checkTasksRan(kind, child)
-}
-
-/** A task that was not run would cost nothing. */
-async function checkTasksRan(kind: Kind, server: Child): Promise<void> {
-  const tasks = Number(/\d+$/.exec(kind)?.[0] ?? 0)
-  for (let tries = 0; ; tries++) {
-    const { served, ran } = await server.ask<ServerFigures>({})
-    if (ran === served * tasks) return
-    if (tries === 20) throw new Error(`${kind}: ${ran} tasks ran for ${served} requests`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+  for (let generation = 1; generation <= plan.generations; generation++) {
+    await using stack = new AsyncDisposableStack()
+    const isLast = generation === plan.generations
+    const started: Running<Bare | System>[] = await Promise.all(
+      [...bares, ...(isLast ? systems : comparedIn(systems))].map(async (each) => stack.use(await start(each))),
+    )
+    const until = begun + (requestsMs * generation) / plan.generations
+    await measureRequests(started.filter(isCompared), requests, plan, until)
+    if (!isLast) continue
+    for (const server of started) if (isSystem(server)) behinds.set(server.system.id, await measureBehind(server, plan))
   }
 }
 
-function printServers(measured: Record<Kind, Measured>): void {
-  console.log(
-    `\n@hono/node-server over real sockets, ${CONNECTIONS} connections, ${measured.bare.perSecond.length} rounds`,
-  )
-  console.log(
-    '                                          requests/s   CPU us   throughput as a part of …                        CPU',
-  )
-  const compared: [label: string, kind: Kind, base: Kind, required?: number][] = [
-    ['bare handler', 'bare', 'bare'],
-    ['ours, 0 tasks', 'ours 0', 'bare', 0.98],
-    ["outgoing.once('close', task) by hand", 'hand-written 1', 'bare'],
-    ['ours, 1 task', 'ours 1', 'hand-written 1', 0.97],
-    ['ours, 10 tasks', 'ours 10', 'bare'],
-    ['bare Hono app', 'hono', 'hono'],
-    ['Hono with our middleware, 1 task', 'hono ours 1', 'hono'],
-  ]
-  for (const [label, kind, base, required] of compared) {
-    const perSecond = spreadOf(measured[kind].perSecond).median
-    const cpuUs = spreadOf(measured[kind].cpuUs).median
-    const ratio = spreadOfPairs(measured[kind].perSecond, measured[base].perSecond, (a, b) => a / b)
-    const cpuRatio = spreadOfPairs(measured[kind].cpuUs, measured[base].cpuUs, (a, b) => b / a)
-    const compare = kind === base ? '1' : `${show(ratio, 3)} of ${base}`
-    const cpu = kind === base ? '1' : cpuRatio.median.toFixed(3)
-    const line = `  ${label.padEnd(38)}${whole.format(perSecond).padStart(10)}${cpuUs.toFixed(1).padStart(9)}   ${compare.padEnd(46)}${cpu.padStart(6)}`
-    console.log(required === undefined ? line : `${line}   ${verdict('at least', required, ratio.median >= required)}`)
-  }
+function isSystem(server: Running<Bare | System>): server is Running<System> {
+  return 'bare' in server.system
 }
 
-function printInProcess(figures: InProcessFigures): void {
-  console.log('One call, without a server: nanoseconds more than the bare handler takes')
-  const labels: [Row, string][] = [
-    ['hand-written 0', 'a bare list by hand, 0 tasks'],
-    ['ours 0', 'ours, 0 tasks'],
-    ['hand-written 1', 'a bare list by hand, 1 task'],
-    ['ours 1', 'ours, 1 task'],
-  ]
-  for (const [column, rows] of Object.entries(figures) as [Column, Record<Row, number[]>][]) {
-    console.log(`  ${column.replace(',', ' handler,')} (bare: ${whole.format(spreadOf(rows.bare).median)} ns)`)
-    for (const [row, label] of labels) {
-      const extra = spreadOfPairs(rows[row], rows.bare, (ours, bare) => ours - bare)
-      const line = `    ${label.padEnd(36)}${show(extra, 0)}`
-      console.log(row === 'ours 0' ? `${line.padEnd(66)} ${verdict('at most', 250, extra.median <= 250)}` : line)
-    }
-  }
-}
-
-function printLongList({ bytes, nanoseconds }: LongListFigures): void {
-  console.log('\nMany tasks with one argument on one request')
-  const ours = spreadOf(bytes.ours)
-  console.log(
-    `    ${'bytes for each, waiting'.padEnd(36)}${show(ours, 0).padEnd(25)} ${verdict('at most', 350, ours.median <= 350)}`,
-  )
-  console.log(`    ${'… in a chain of bare promises'.padEnd(36)}${show(spreadOf(bytes.promiseChain), 0)}`)
-  const each = Object.entries(nanoseconds).map(([length, figures]) => [Number(length), spreadOf(figures)] as const)
-  // Ten times the tasks would be ten times the time for each, were it not linear. Short lists wait for turns mostly.
-  const longest = each.at(-1)?.[1].median ?? Number.NaN
-  const level = longest <= 4 * Math.min(...each.map(([, { median }]) => median))
-  for (const [length, spread] of each) {
-    const line = `    ${`${whole.format(length)} tasks, ns for each`.padEnd(36)}${show(spread, 0)}`
-    console.log(length === 1_000_000 ? `${line.padEnd(66)}required level: ${level ? 'ok' : 'MISSED'}` : line)
-  }
-}
-
-function show({ median, low, high }: Spread, digits: number): string {
-  return `${median.toFixed(digits).padStart(6)} [${low.toFixed(digits)} … ${high.toFixed(digits)}]`
-}
-
-function verdict(how: 'at least' | 'at most', limit: number, met: boolean): string {
-  return `required ${how} ${limit}: ${met ? 'ok' : 'MISSED'}`
+function isCompared(server: Running<Bare | System>): boolean {
+  return !isSystem(server) || comparedIn([server.system]).length > 0
 }

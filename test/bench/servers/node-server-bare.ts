@@ -1,0 +1,4 @@
+import { serve } from './_node-server.ts'
+import { work } from './_work.ts'
+
+serve((request) => Response.json(work(request.url, () => {})))
