@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Adapter, Call } from '../src/adapter.ts'
+import { type Adapter, type Call, isDeno } from '../src/adapter.ts'
 import { afterReturn } from './_body.ts'
 import { afterCompleted, infoOf, type ServeHandlerInfoLike } from './_completed.ts'
 import { type ExtenderLike, extenderOfCall, extenderOfHost } from './_extender.ts'
@@ -58,10 +58,10 @@ function whoExtends(call: Call): ExtenderLike | undefined {
 let isLambda: boolean | undefined
 let isWarned = false
 
-// Asked once: a variable of the environment is dear.
+// Asked once: a variable of the environment is dear. Not on Deno, which asks its user for permission to read it.
 function onLambda(): boolean {
   const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } }
-  return Boolean(process?.env?.['AWS_LAMBDA_FUNCTION_NAME'])
+  return !isDeno && Boolean(process?.env?.['AWS_LAMBDA_FUNCTION_NAME'])
 }
 
 function whereFrozen(call: Call, host: Adapter): Adapter {

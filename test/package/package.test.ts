@@ -58,9 +58,9 @@ describe('who may import whom', () => {
 })
 
 describe('budgets', () => {
-  test('src is at most 1020 lines of JavaScript, types and comments apart', () => {
+  test('src is at most 1025 lines of JavaScript, types and comments apart', () => {
     const lines = list('dist/src/*.js').map((file) => codeLines(read(file)))
-    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(1020)
+    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(1025)
   })
 
   test.each(list('{src,adapters}/**/*.ts'))('%s is at most 120 lines of code, the engine of a queue 150', (file) => {

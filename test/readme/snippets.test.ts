@@ -47,6 +47,7 @@ beforeAll(async () => {
       ioredis: '*',
       amqplib: '*',
       croner: '*',
+      '@azure/functions': '*',
     },
   })
   await example.install()
