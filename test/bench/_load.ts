@@ -7,6 +7,8 @@ const autocannon = createRequire(import.meta.url)('autocannon')
 
 export interface Load {
   url: string
+  /** What comes first, and is not counted. */
+  leadSeconds: number
   seconds: number
   connections: number
 }
@@ -18,17 +20,20 @@ export interface LoadFigures {
   cpu: number
 }
 
-answering(async ({ url, seconds, connections }: Load): Promise<LoadFigures> => {
+answering(async ({ url, leadSeconds, seconds, connections }: Load): Promise<LoadFigures> => {
   let requests = 0
   let first = 0
   let last = 0
-  const run = autocannon({ url, connections, duration: seconds, sampleInt: 10 })
-  const before = process.cpuUsage()
+  const run = autocannon({ url, connections, duration: leadSeconds + seconds, sampleInt: 10 })
+  const begun = performance.now()
+  let before = process.cpuUsage()
   run.on('response', (_client: unknown, status: number) => {
     if (status !== 200) throw new Error(`${url} answered ${status}`)
-    requests++
     last = performance.now()
-    first ||= last
+    if (last - begun < leadSeconds * 1000) return
+    if (requests++ > 0) return
+    first = last
+    before = process.cpuUsage()
   })
   await run
   const { user, system } = process.cpuUsage(before)

@@ -6,7 +6,8 @@ export interface Plan {
   readonly columnMs: number
   /** Processes differ by some per cent for the whole of their lives: so each server has several, one after another. */
   readonly generations: number
-  readonly warmUpSeconds: number
+  /** What of each slot is not counted: connections are made, and a server that was idle wakes up. */
+  readonly leadSeconds: number
   readonly slotSeconds: number
   /** How often each of the others is measured. */
   readonly rounds: { readonly burn: number; readonly others: number; readonly imports: number }
@@ -24,9 +25,9 @@ export interface Plan {
 export const full: Plan = {
   finishMs: 560_000,
   columnMs: 4_000,
-  generations: 4,
-  warmUpSeconds: 0.3,
-  slotSeconds: 0.12,
+  generations: 3,
+  leadSeconds: 0.1,
+  slotSeconds: 0.25,
   rounds: { burn: 5, others: 2, imports: 9 },
   behindMs: 9_000,
   listTasks: 2_000,
@@ -40,8 +41,8 @@ export const quick: Plan = {
   finishMs: 50_000,
   columnMs: 500,
   generations: 1,
-  warmUpSeconds: 0.1,
-  slotSeconds: 0.08,
+  leadSeconds: 0.04,
+  slotSeconds: 0.06,
   rounds: { burn: 1, others: 1, imports: 2 },
   behindMs: 1_000,
   listTasks: 200,

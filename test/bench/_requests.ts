@@ -3,6 +3,7 @@ import { Child } from './_child.ts'
 import type { Load, LoadFigures } from './_load.ts'
 import type { Plan } from './_plan.ts'
 import { type Running, settled } from './_started.ts'
+import type { Bare, System } from './_systems.ts'
 
 const CONNECTIONS = 8
 
@@ -17,47 +18,95 @@ export interface Slots {
   readonly loadCpu: number[]
 }
 
-/** By the id of a server and the number of tasks: `fastify-on-response 1`. */
-export type Requests = Map<string, Slots>
+/** One server with so many tasks for each request. */
+interface Kind {
+  readonly id: string
+  readonly count: Count
+}
+
+/** A server beside its base: each slot of one was measured right before or after that of the other. */
+export interface Pair {
+  readonly own: Kind
+  readonly base: Kind
+  readonly ownSlots: Slots
+  readonly baseSlots: Slots
+}
+
+/** By {@link keyOf}. */
+export type Requests = Map<string, Pair>
+
+/** `fastify-on-response 1 : fastify-bare 0` */
+export function keyOf(own: Kind, base: Kind): string {
+  return `${own.id} ${own.count} : ${base.id} ${base.count}`
+}
+
+/** What is compared: each count with the bare handler, and one task with that by hand. */
+function pairsOf(servers: readonly Running<Bare | System>[]): [own: Kind, base: Kind][] {
+  return servers.flatMap(({ system }) => {
+    if (!('bare' in system)) return []
+    const { id, bare, byHand } = system
+    const beside = ([0, 1, 10] as const).map((count): [Kind, Kind] => [
+      { id, count },
+      { id: bare, count: 0 },
+    ])
+    return byHand
+      ? [
+          ...beside,
+          [
+            { id, count: 1 },
+            { id: byHand, count: 1 },
+          ],
+        ]
+      : beside
+  })
+}
 
 /** Goes on until `until`, but for one round at least. */
 export async function measureRequests(
-  servers: readonly Running[],
+  servers: readonly Running<Bare | System>[],
   into: Requests,
   plan: Plan,
   until: number,
 ): Promise<void> {
   using load = new Child('./_load.ts')
-  const kinds = servers.flatMap((server) =>
-    ('bare' in server.system ? ([0, 1, 10] as const) : ([0] as const)).map((count) => ({ server, count })),
-  )
-  const send = (server: Running, count: Count, seconds: number): Promise<LoadFigures> =>
-    load.ask({
+  const byId = new Map(servers.map((server) => [server.system.id, server]))
+  const pairs = pairsOf(servers)
+
+  const measure = async ({ id, count }: Kind, slots?: Slots): Promise<void> => {
+    const server = byId.get(id) as Running
+    const before = await settled(server)
+    const { perSecond, cpu }: LoadFigures = await load.ask({
       url: `http://127.0.0.1:${server.port}/${count}`,
-      seconds,
+      leadSeconds: plan.leadSeconds,
+      seconds: plan.slotSeconds,
       connections: CONNECTIONS,
     } satisfies Load)
-  for (const { server, count } of kinds) await send(server, count, plan.warmUpSeconds)
-  for (let round = 0; round === 0 || performance.now() < until; round++) {
-    for (const { server, count } of round % 2 === 0 ? kinds : kinds.toReversed()) {
-      const before = await settled(server)
-      const { perSecond, cpu } = await send(server, count, plan.slotSeconds)
-      const after = await settled(server)
-      const served = after.served - before.served
-      if (after.ran - before.ran !== served * count)
-        throw new Error(`${server.system.id}: ${after.ran - before.ran} tasks ran for ${served} requests`)
-      const slots = slotsOf(into, server.system.id, count)
-      slots.perSecond.push(perSecond)
-      slots.loadCpu.push(cpu)
-      if (after.cpuUs !== undefined && before.cpuUs !== undefined)
-        slots.cpuUs.push((after.cpuUs - before.cpuUs) / served)
+    const after = await settled(server)
+    const served = after.served - before.served
+    if (after.ran - before.ran !== served * count)
+      throw new Error(`${id}: ${after.ran - before.ran} tasks ran for ${served} requests`)
+    slots?.perSecond.push(perSecond)
+    slots?.loadCpu.push(cpu)
+    if (after.cpuUs !== undefined && before.cpuUs !== undefined)
+      slots?.cpuUs.push((after.cpuUs - before.cpuUs) / served)
+  }
+
+  // The first round warms all of them up alike.
+  for (let round = -1; round < 1 || performance.now() < until; round++) {
+    for (const [own, base] of round % 2 === 0 ? pairs : pairs.toReversed()) {
+      const { ownSlots, baseSlots } = pairIn(into, own, base)
+      const sides = [
+        () => measure(own, round < 0 ? undefined : ownSlots),
+        () => measure(base, round < 0 ? undefined : baseSlots),
+      ]
+      for (const side of round % 2 === 0 ? sides : sides.toReversed()) await side()
     }
   }
 }
 
-function slotsOf(requests: Requests, id: string, count: Count): Slots {
-  const key = `${id} ${count}`
-  const slots = requests.get(key) ?? { perSecond: [], cpuUs: [], loadCpu: [] }
-  requests.set(key, slots)
-  return slots
+function pairIn(requests: Requests, own: Kind, base: Kind): Pair {
+  const empty = (): Slots => ({ perSecond: [], cpuUs: [], loadCpu: [] })
+  const pair = requests.get(keyOf(own, base)) ?? { own, base, ownSlots: empty(), baseSlots: empty() }
+  requests.set(keyOf(own, base), pair)
+  return pair
 }

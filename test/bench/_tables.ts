@@ -3,7 +3,7 @@ import { type Behind, BURN_MS } from './_behind.ts'
 import type { Column, InProcessFigures, Row as InProcessRow } from './_in-process.ts'
 import type { Size } from './_package.ts'
 import type { Plan } from './_plan.ts'
-import type { Count, Requests, Slots } from './_requests.ts'
+import { type Count, keyOf, type Pair, type Requests, type Slots } from './_requests.ts'
 import { type Spread, spreadOf, spreadOfPairs } from './_stats.ts'
 import { type Bare, type Group, lacking, type System, type Virtue } from './_systems.ts'
 import { type Bar, type Row, type Table, verdict } from './_table.ts'
@@ -118,9 +118,23 @@ export function inProcessTable(figures: InProcessFigures): Table {
 }
 
 export function requestsTable(groups: readonly Group[], requests: Requests): Table {
-  const slots = (id: string, count: Count): Slots => requests.get(`${id} ${count}`) as Slots
-  const share = (id: string, count: Count, base: string, baseCount: Count): Spread =>
-    spreadOfPairs(slots(id, count).perSecond, slots(base, baseCount).perSecond, (a, b) => a / b)
+  /** All that was measured of one, whatever it stood beside. */
+  const slots = (id: string, count: Count): Slots => {
+    const isIt = (kind: Pair['own']): boolean => kind.id === id && kind.count === count
+    const found = [...requests.values()].flatMap(({ own, base, ownSlots, baseSlots }) => [
+      ...(isIt(own) ? [ownSlots] : []),
+      ...(isIt(base) ? [baseSlots] : []),
+    ])
+    return {
+      perSecond: found.flatMap(({ perSecond }) => perSecond),
+      cpuUs: found.flatMap(({ cpuUs }) => cpuUs),
+      loadCpu: found.flatMap(({ loadCpu }) => loadCpu),
+    }
+  }
+  const share = (id: string, count: Count, base: string, baseCount: Count): Spread => {
+    const pair = requests.get(keyOf({ id, count }, { id: base, count: baseCount })) as Pair
+    return spreadOfPairs(pair.ownSlots.perSecond, pair.baseSlots.perSecond, (a, b) => a / b)
+  }
   const cpuOf = (id: string, count: Count): string =>
     slots(id, count).cpuUs.length > 0 ? spreadOf(slots(id, count).cpuUs).median.toFixed(1) : '–'
   const isLimited = (id: string): boolean => spreadOf(slots(id, 0).loadCpu).median > 0.95
