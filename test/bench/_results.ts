@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
+import { availableParallelism, cpus, totalmem, type } from 'node:os'
 import { promisify } from 'node:util'
 import { drawn } from './_charts.ts'
 import { root } from './_package.ts'
@@ -38,7 +38,7 @@ export async function writeResults(
     '# What it costs, and what it saves',
     `Written by \`npm run bench\` in ${seconds} s on ${new Date().toISOString().slice(0, 10)}.`,
     [
-      `- ${type()} ${release()}, ${availableParallelism()} CPUs (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
+      `- ${type()}, ${availableParallelism()} CPUs (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
       `- ${await versions()}`,
       ...remarks.map((remark) => `- ${remark}`),
     ].join('\n'),

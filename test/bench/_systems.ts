@@ -66,7 +66,7 @@ function other(id: string, runtime: Runtime, of: string, label: string, lacks: r
 export const groups: readonly Group[] = [
   {
     title: 'Node, @hono/node-server',
-    weight: 6,
+    weight: 10,
     bares: [bare('node-server-bare', 'node', '@hono/node-server'), bare('hono-bare', 'node', 'Hono')],
     systems: [
       ours('node-server-ours', 'node', 'node-server-bare', 'background-tasks', 'node-server-by-hand'),
@@ -85,7 +85,7 @@ export const groups: readonly Group[] = [
   },
   {
     title: 'Node, other frameworks',
-    weight: 3,
+    weight: 4,
     bares: [
       bare('srvx-bare', 'node', 'srvx'),
       bare('h3-bare', 'node', 'h3'),
@@ -120,7 +120,7 @@ export const groups: readonly Group[] = [
   },
   {
     title: 'workerd',
-    weight: 2,
+    weight: 1,
     bares: [bare('workerd-bare', 'workerd', 'workerd')],
     systems: [
       ours('workerd-ours', 'workerd', 'workerd-bare', 'background-tasks'),
@@ -129,7 +129,7 @@ export const groups: readonly Group[] = [
   },
   {
     title: 'Python, uvicorn',
-    weight: 2,
+    weight: 1,
     bares: [{ ...bare('fastapi-bare', 'python', 'FastAPI'), how: 'bare' }],
     systems: [
       {
