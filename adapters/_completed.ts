@@ -4,6 +4,7 @@
  * @module
  */
 import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
+import { runtimeOf } from './_runtime.ts'
 
 /** The part of `Deno.ServeHandlerInfo` that is used. */
 export interface ServeHandlerInfoLike {
@@ -12,7 +13,7 @@ export interface ServeHandlerInfoLike {
 
 /** Finds it among the arguments, or in srvx's request. */
 export function infoOf({ request, platform }: Call): ServeHandlerInfoLike | undefined {
-  const info = (request as { runtime?: { deno?: { info?: unknown } } } | undefined)?.runtime?.deno?.info
+  const info = runtimeOf(request)?.deno?.info
   return isInfo(info) ? info : platform.find(isInfo)
 }
 

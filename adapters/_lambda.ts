@@ -7,6 +7,7 @@ import { type Call, type Delivery, startTimer, stopTimer } from '../src/adapter.
 import { abandon, type BackgroundTasks } from '../src/background-tasks.ts'
 import { newGate } from '../src/values.ts'
 import { afterReturn } from './_body.ts'
+import { runtimeOf } from './_runtime.ts'
 
 /** The member that is used of Lambda's `Context`. */
 export interface LambdaContextLike {
@@ -19,7 +20,7 @@ export const MARGIN_MS = 500
 /** Finds it among the arguments, in one (hono/aws-lambda), or in srvx's request. */
 export function lambdaContextOf({ request, platform }: Call): LambdaContextLike | undefined {
   const places = platform.flatMap((argument) => [argument, argument?.lambdaContext, argument?.context])
-  return [...places, (request as any)?.runtime?.awsLambda?.context].find(isLambdaContext)
+  return [...places, runtimeOf(request)?.awsLambda?.context].find(isLambdaContext)
 }
 
 function isLambdaContext(value: any): value is LambdaContextLike {

@@ -6,6 +6,7 @@
 import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
 import { print } from '../src/errors.ts'
 import { ambientOutgoing } from './_ambient.ts'
+import { runtimeOf } from './_runtime.ts'
 
 /** The members that are read of an `http.ServerResponse`, `http2.Http2ServerResponse`, or what poses as one. */
 export interface OutgoingLike {
@@ -31,8 +32,7 @@ export function outgoingOf({ request, platform }: Call): OutgoingLike | undefine
     if (isOutgoing(argument?.res)) return argument.res
     if (isOutgoing(argument)) return argument
   }
-  const { res } = (request as { runtime?: { node?: { res?: OutgoingLike } } } | undefined)?.runtime?.node ?? {}
-  return res ?? ambientOutgoing()
+  return (runtimeOf(request)?.node?.res as OutgoingLike | undefined) ?? ambientOutgoing()
 }
 
 export function isOutgoing(value: unknown): value is OutgoingLike {

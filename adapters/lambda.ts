@@ -4,7 +4,8 @@
  * @module
  */
 import { type Adapter, afterMacrotask, type Delivery } from '../src/adapter.ts'
-import { checked, milliseconds, type Rules } from '../src/rules.ts'
+import { checked, milliseconds, type Rules, refuse } from '../src/rules.ts'
+import { isFunction } from '../src/values.ts'
 import { invocationBy, invocationOf, type LambdaContextLike, lambdaContextOf, MARGIN_MS } from './_lambda.ts'
 import { matching } from './_matches.ts'
 
@@ -91,11 +92,8 @@ export interface ResponseStreamLike {
  * @throws {TypeError} `handler` is not a function
  */
 export function streaming<H extends (event: any, responseStream: any, context: any) => unknown>(handler: H): H {
-  if (typeof handler !== 'function') {
-    throw new TypeError(
-      `Cannot stream as the handler must be a function (event, responseStream, context) => promise: current value is ${typeof handler}`,
-    )
-  }
+  const expected = 'a function (event, responseStream, context) => promise'
+  if (!isFunction(handler)) refuse('handler', expected, handler, 'stream a response')
   const streamed = async (event: unknown, stream: ResponseStreamLike, context: LambdaContextLike): Promise<unknown> => {
     const invocation = invocationBy(context, context)
     invocation.starts = []

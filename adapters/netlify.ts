@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Adapter } from '../src/adapter.ts'
+import type { Adapter, Call } from '../src/adapter.ts'
 import { afterReturn, LACKS } from './_body.ts'
 import { extenderOfCall, extenderOfNetlify } from './_extender.ts'
 import { matching } from './_matches.ts'
@@ -38,11 +38,14 @@ export function netlify(): Adapter {
   return {
     name: 'netlify',
     lacks: LACKS,
-    matches: matching((call) => extenderOfCall(call) ?? extenderOfNetlify()),
+    matches: matching(contextOf),
     keepAlive(work, call) {
-      const context = extenderOfCall(call) ?? extenderOfNetlify()
-      context?.waitUntil(work)
+      contextOf(call)?.waitUntil(work)
     },
     afterResponse: afterReturn,
   }
+}
+
+function contextOf(call: Call): NetlifyContextLike | undefined {
+  return extenderOfCall(call) ?? extenderOfNetlify()
 }

@@ -4,6 +4,8 @@
  * @module
  */
 import type { Adapter } from '../src/adapter.ts'
+import { refuse } from '../src/rules.ts'
+import { isFunction } from '../src/values.ts'
 import { afterReturn, LACKS } from './_body.ts'
 import { extenderOfCall } from './_extender.ts'
 import { matching } from './_matches.ts'
@@ -59,11 +61,8 @@ export function serviceWorker(): Adapter {
 export function fetchListener<E extends FetchEventLike = FetchEventLike>(
   handler: (request: E['request'], event: E) => Response | Promise<Response> | undefined,
 ): (event: Event) => void {
-  if (typeof handler !== 'function') {
-    throw new TypeError(
-      `Cannot listen to fetch events as the handler must be a function (request, event) => response: current value is ${typeof handler}`,
-    )
-  }
+  if (!isFunction(handler))
+    refuse('handler', 'a function (request, event) => response', handler, 'listen to fetch events')
   return (event) => {
     const fetchEvent = event as Event & E
     const response = handler(fetchEvent.request, fetchEvent)

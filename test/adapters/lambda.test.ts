@@ -48,7 +48,7 @@ describe.each(adapters)('a function that returns its response, by %s', (_name, o
       return c.text('signed up', 201)
     })
     const signup: any = make('POST', '/signup', 'ada@example.com')
-    const result = await handle(app)(signup, lambdaContext() as any)
+    const result = await handle(app)(signup, lambdaContext())
     log.push('frozen')
     expect([result.statusCode, result.body]).toEqual([201, 'signed up'])
     expect(log).toEqual(['ada@example.com', 'frozen'])
@@ -353,5 +353,7 @@ test("the README's function streams", async () => {
 })
 
 test('what is no handler cannot be made to stream, and it is said what came', () => {
-  expect(() => streaming({} as never)).toThrow('Cannot stream as the handler must be a function')
+  expect(() => streaming({} as never)).toThrow(
+    "Cannot stream a response as 'handler' must be a function (event, responseStream, context) => promise: current value is [object Object]",
+  )
 })

@@ -94,7 +94,7 @@ describe('a fetch event', () => {
 
   test('needs a function, and says what came', () => {
     expect(() => fetchListener({ fetch() {} } as never)).toThrow(
-      'Cannot listen to fetch events as the handler must be a function (request, event) => response: current value is object',
+      "Cannot listen to fetch events as 'handler' must be a function (request, event) => response: current value is [object Object]",
     )
   })
 })

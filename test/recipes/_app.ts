@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { cp, mkdir } from 'node:fs/promises'
 import { get, type IncomingMessage } from 'node:http'
 import { dirname, join } from 'node:path'
-import { expect } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../_server.ts'
 import { type Booted, Example, expectTestedVersions, order } from '../examples/_example.ts'
 import { recipe } from './_recipe.ts'
@@ -19,8 +19,63 @@ const ENV = {
   NEXT_TELEMETRY_DISABLED: '1',
 }
 
+/** How an app is built and started. */
+interface Build {
+  readonly build: string
+  readonly env?: Record<string, string>
+  readonly start: string
+  /** @default 'tsconfig.json' */
+  readonly tsconfig?: string
+  /** Done to the app before it is built. */
+  readonly prepare?: (app: Example) => Promise<void>
+}
+
+/**
+ * What every recipe of such a framework has to do.
+ *
+ * @param folder of the app, here
+ * @param heading of the recipe
+ * @returns starts the server that was built
+ */
+export function testBuiltRecipe(folder: string, heading: string, how: Build): () => Promise<Booted> {
+  let app: Example
+  const boot = (): Promise<Booted> => serve(app, how.start)
+
+  beforeAll(async () => {
+    app = await appOf(folder, heading)
+    await how.prepare?.(app)
+    await build(app, how.build, how.env)
+  }, 120_000)
+  afterAll(() => app?.[Symbol.asyncDispose]())
+
+  test(`the recipe of ${heading} type-checks`, async () => {
+    await app.run('tsc', '-p', how.tsconfig ?? 'tsconfig.json')
+  })
+
+  test(`the recipe of ${heading} has answered before its task burns CPU`, async () => {
+    await using server = await boot()
+    await expectAnswerBeforeTask(server)
+  })
+
+  test(`the recipe of ${heading} discards the tasks of a route that throws`, async () => {
+    await using server = await boot()
+    await expectDiscarded(server, '/broken', 500)
+  })
+
+  test(`the recipe of ${heading} runs the task once of a client that leaves in the middle`, async () => {
+    await using server = await boot()
+    await expectTaskOfWhoLeaves(server)
+  })
+
+  test(`the recipe of ${heading} runs the task once of a client that leaves before it is answered`, async () => {
+    await using server = await boot()
+    await expectTaskOfWhoLeavesEarly(server)
+  })
+  return boot
+}
+
 /** Copies the folder of a framework, with the recipe of a heading and what is installed. */
-export async function appOf(folder: string, heading: string): Promise<Example> {
+async function appOf(folder: string, heading: string): Promise<Example> {
   const app = await Example.empty()
   await cp(join(import.meta.dirname, folder), app.folder, { recursive: true })
   await cp(join(import.meta.dirname, '_work.ts'), join(app.folder, 'work.ts'))
@@ -32,7 +87,7 @@ export async function appOf(folder: string, heading: string): Promise<Example> {
 }
 
 /** Runs a build to its end; what it printed is the reason where it fails. */
-export async function build(app: Example, command: string, env: Record<string, string> = {}): Promise<void> {
+async function build(app: Example, command: string, env: Record<string, string> = {}): Promise<void> {
   await using building = app.start(command, { ...ENV, ...env })
   await until(() => building.isOver(), `${command} to end`, 100_000)
   const code = await building.terminate()
@@ -40,7 +95,7 @@ export async function build(app: Example, command: string, env: Record<string, s
 }
 
 /** Starts what was built. */
-export async function serve(app: Example, command: string): Promise<Booted> {
+async function serve(app: Example, command: string): Promise<Booted> {
   const server = await app.boot(command, ENV)
   try {
     // The first request of a process loads half of it.
@@ -54,7 +109,7 @@ export async function serve(app: Example, command: string): Promise<Booted> {
 }
 
 /** The route `burn`: all of a response is there long before its task lets go of the CPU. */
-export async function expectAnswerBeforeTask(server: Booted): Promise<void> {
+async function expectAnswerBeforeTask(server: Booted): Promise<void> {
   const asked = performance.now()
   const { status, text } = await server.send('/burn')
   const ms = performance.now() - asked
@@ -73,7 +128,7 @@ export async function expectDiscarded(server: Booted, path: string, status: numb
 }
 
 /** The route `waiting`: the task of a client that leaves in the middle of its body runs once. */
-export async function expectTaskOfWhoLeaves(server: Booted): Promise<void> {
+async function expectTaskOfWhoLeaves(server: Booted): Promise<void> {
   const request = get(`${server.url}/waiting`)
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   await once(response, 'data')
@@ -84,7 +139,7 @@ export async function expectTaskOfWhoLeaves(server: Booted): Promise<void> {
 }
 
 /** The same where it leaves before anything was answered. */
-export async function expectTaskOfWhoLeavesEarly(server: Booted): Promise<void> {
+async function expectTaskOfWhoLeavesEarly(server: Booted): Promise<void> {
   const request = get(`${server.url}/waiting?long`).on('error', () => {})
   await server.line('waiting')
   request.destroy()
