@@ -5,9 +5,13 @@
  */
 import { type Adapter, afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
 import { isWorkerd, type Over, pumped, UNREAD_MS } from './_pumped.ts'
+import { afterSharedMacrotask } from './_shared-hop.ts'
 
 const STREAMING =
   /^(text\/event-stream|application\/x-ndjson|application\/jsonl|multipart\/x-mixed-replace|text\/x-component)\b/i
+
+// On another host a request may be unable to wait for what another one has asked for.
+const afterTurn = 'Bun' in globalThis ? afterSharedMacrotask : afterMacrotask
 
 /** What such a host cannot do. */
 export const LACKS: NonNullable<Adapter['lacks']> = {
@@ -23,25 +27,30 @@ export function afterReturn(
   call: Call,
   response: Response | undefined,
 ): Response | undefined {
-  const over: Over = (delivery) => afterMacrotask(start, delivery)
   const body = response && isTracked(call, response) ? response.body : undefined
-  if (!response || !body || body.locked || response.bodyUsed) return void over('returned')
+  if (!response || !body || body.locked || response.bodyUsed) return void afterTurn(start, 'returned')
   // The Response itself is the init, as some hosts keep more in it than a script can read (content encoding, webSocket).
-  return new Response((isWorkerd ? pumped : tracked)(body, once(over), call.request), response)
+  return new Response((isWorkerd ? pumped : tracked)(body, once(start), call.request), response)
 }
 
 // By the headers first: on Bun a mere read of `body` changes the Content-Type that goes out.
-function isTracked({ start, request }: Call, { status, headers }: Response): boolean {
+function isTracked({ start, request }: Call, response: Response): boolean {
+  const { status } = response
   // 101 and Response.error() cannot be made again.
   if (start === 'response' || request?.method === 'HEAD' || status < 200) return false
   if (start === 'body') return status < 300 || status >= 400
-  return STREAMING.test(`${headers.get('content-type')}`) || /\bchunked\b/i.test(`${headers.get('transfer-encoding')}`)
+  // Last, as they are made only when they are read, and cost more than the rest of an adapter.
+  const { headers } = response
+  const type = headers.get('content-type')
+  if (type !== null && STREAMING.test(type)) return true
+  const encoding = headers.get('transfer-encoding')
+  return encoding !== null && /\bchunked\b/i.test(encoding)
 }
 
-function once(over: Over): Over {
+function once(start: (delivery: Delivery) => void): Over {
   let isOver = false
   return (delivery) => {
-    if (!isOver) over(delivery)
+    if (!isOver) afterTurn(start, delivery)
     isOver = true
   }
 }

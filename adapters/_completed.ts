@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
+import type { Call, Delivery } from '../src/adapter.ts'
 import { runtimeOf } from './_runtime.ts'
+import { afterSharedMacrotask } from './_shared-hop.ts'
 
 /** The part of `Deno.ServeHandlerInfo` that is used. */
 export interface ServeHandlerInfoLike {
@@ -24,6 +25,6 @@ function isInfo(value: unknown): value is ServeHandlerInfoLike {
 
 /** The `afterResponse` of Deno. One more hop, as `completed` settles before the bytes are out. */
 export function afterCompleted(start: (delivery: Delivery) => void, { completed }: ServeHandlerInfoLike): void {
-  const settled = (): void => afterMacrotask(start, 'flushed')
+  const settled = (): void => afterSharedMacrotask(start, 'flushed')
   completed.then(settled, settled)
 }

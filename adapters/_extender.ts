@@ -26,13 +26,14 @@ interface HostGlobals {
  */
 export function extenderOfCall({ request, platform }: Call): ExtenderLike | undefined {
   if (isExtender(request)) return request
-  // No `find`: its callback costs as much as all the rest of detection.
-  for (const argument of platform) if (isExtender(argument)) return argument
-  for (const argument of platform) {
-    if (isLocal(argument?.context)) return argument.context
-    if (isLocal(argument?.ctx)) return argument.ctx
+  let inside: ExtenderLike | undefined
+  // Neither `find` nor `for of`, which cost as much as all the rest of detection.
+  for (let i = 0; i < platform.length; i++) {
+    const argument = platform[i]
+    if (isExtender(argument)) return argument
+    inside ??= isLocal(argument?.context) ? argument.context : isLocal(argument?.ctx) ? argument.ctx : undefined
   }
-  return undefined
+  return inside
 }
 
 /** The one that a host keeps for the request that is being handled: Vercel, Next, Netlify, Supabase. */

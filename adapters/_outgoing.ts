@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
-import { print } from '../src/errors.ts'
+import type { Call, Delivery } from '../src/adapter.ts'
 import { ambientOutgoing } from './_ambient.ts'
 import { runtimeOf } from './_runtime.ts'
+import { afterSharedMacrotask } from './_shared-hop.ts'
 
 /** The members that are read of an `http.ServerResponse`, `http2.Http2ServerResponse`, or what poses as one. */
 export interface OutgoingLike {
@@ -27,7 +27,8 @@ interface SocketLike {
 
 /** Finds it in `env.outgoing` (@hono/node-server), in `res` beside or among the arguments, in srvx's request, or around it all. */
 export function outgoingOf({ request, platform }: Call): OutgoingLike | undefined {
-  for (const argument of platform) {
+  for (let i = 0; i < platform.length; i++) {
+    const argument = platform[i]
     if (isOutgoing(argument?.outgoing)) return argument.outgoing
     if (isOutgoing(argument?.res)) return argument.res
     if (isOutgoing(argument)) return argument
@@ -43,37 +44,15 @@ export function isOutgoing(value: unknown): value is OutgoingLike {
 
 const queues = new WeakMap<SocketLike, Set<() => void>>()
 
-/** The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. */
+/**
+ * The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. The hop lets the
+ * end of a `Connection: close` socket go out before a task that burns CPU.
+ */
 export function afterOutgoing(start: Left, outgoing: OutgoingLike): void {
   whenLeft(outgoing, start, afterSharedMacrotask)
 }
 
 type Left = (delivery: Delivery) => void
-/** Those that wait for the next hop, which all responses that close in a turn share. Reused: a request leaves no garbage. */
-const waiting: (Left | undefined)[] = []
-const deliveries: Delivery[] = []
-let count = 0
-
-/** The hop lets the end of a `Connection: close` socket go out before a task that burns CPU. */
-function afterSharedMacrotask(left: Left, delivery: Delivery): void {
-  if (count === 0) afterMacrotask(callWaiting, undefined)
-  waiting[count] = left
-  deliveries[count++] = delivery
-}
-
-function callWaiting(): void {
-  for (let i = 0; i < count; i++) {
-    const left = waiting[i] as Left
-    waiting[i] = undefined
-    try {
-      left(deliveries[i] as Delivery)
-    } catch (error) {
-      print('start failed', error)
-    }
-  }
-  count = 0
-}
-
 /**
  * Calls `left` once, when the response has been flushed or its client has gone: in the turn of Node's event, or as `call`
  * does it.

@@ -36,8 +36,12 @@ const lambda: Adapter = {
 export function detect(call: Call): Adapter {
   const host = whoTells(call)
   const extender = whoExtends(call)
-  if (extender) return { ...host, keepAlive: (work) => extender.waitUntil(work) }
+  if (extender) return extended(host, extender)
   return (isLambda ??= onLambda()) ? whereFrozen(call, host) : host
+}
+
+function extended(host: Adapter, extender: ExtenderLike): Adapter {
+  return { ...host, keepAlive: (work) => extender.waitUntil(work) }
 }
 
 // A getter of the host's that throws says nothing: the other question is asked all the same.

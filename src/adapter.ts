@@ -5,7 +5,7 @@
  */
 import type { BackgroundTasks } from './background-tasks.ts'
 import { print } from './errors.ts'
-import { isPromise } from './values.ts'
+import { isPromise, isResponse } from './values.ts'
 
 /**
  * How the response ended, as far as the host can tell.
@@ -102,6 +102,9 @@ const { setImmediate, setTimeout, clearTimeout } = globalThis as unknown as {
   clearTimeout: (timer: unknown) => void
 }
 
+/** Whether a macrotask costs next to nothing. Deno's setImmediate lets no socket have its turn, and a timer takes a millisecond. */
+export const hopsAreCheap: boolean = setImmediate !== undefined && !isDeno
+
 export const startTimer: (run: () => void, ms: number) => unknown = (run, ms) => setTimeout(run, ms)
 export const stopTimer: (timer: unknown) => void = (timer) => clearTimeout(timer)
 
@@ -112,29 +115,48 @@ export const stopTimer: (timer: unknown) => void = (timer) => clearTimeout(timer
  * @param value what to call it with, which saves a closure
  */
 export function afterMacrotask<T>(run: (value: T) => void, value: T): void {
-  // Deno's setImmediate lets no socket have its turn.
-  if (setImmediate && !isDeno) setImmediate(run, value)
+  if (hopsAreCheap) setImmediate?.(run, value)
   else setTimeout(run, 0, value)
 }
 
 /** Settles in a new macrotask. */
 export const hop = (): Promise<void> => new Promise((resolve) => afterMacrotask(resolve, undefined))
 
-/** Asks an adapter to say when the response has left; one that fails costs nothing. */
+/**
+ * Asks an adapter to say when the response has left; one that fails costs nothing.
+ *
+ * @param response what the handler returned
+ * @returns what has to be answered instead
+ */
 export function askStart(
   adapter: Adapter,
   start: (delivery: Delivery) => void,
   call: Call,
-  response: Response | undefined,
-): ReturnType<Adapter['afterResponse']> {
-  const startAnyway = (error: unknown): void => {
-    print(`adapter '${adapter.name}' failed`, error)
-    afterMacrotask(start, 'returned')
-  }
+  response: unknown,
+): unknown {
   try {
-    const answer = adapter.afterResponse(start, call, response)
-    return isPromise(answer) ? answer.then(undefined, startAnyway) : answer
+    const answer = adapter.afterResponse(start, call, isResponse(response) ? response : undefined)
+    return isPromise(answer) ? askLater(answer, adapter, start, response) : (answer ?? response)
   } catch (error) {
-    return startAnyway(error)
+    return startAnyway(error, adapter, start, response)
   }
+}
+
+async function askLater(
+  answer: Promise<unknown>,
+  adapter: Adapter,
+  start: (delivery: Delivery) => void,
+  response: unknown,
+): Promise<unknown> {
+  try {
+    return (await answer) ?? response
+  } catch (error) {
+    return startAnyway(error, adapter, start, response)
+  }
+}
+
+function startAnyway<T>(error: unknown, { name }: Adapter, start: (delivery: Delivery) => void, response: T): T {
+  print(`adapter '${name}' failed`, error)
+  afterMacrotask(start, 'returned')
+  return response
 }

@@ -13,14 +13,14 @@ import { boundFor, handOver } from './hand-over.ts'
 import { judge, outcomeOf, whyNot } from './outcome.ts'
 import { checkDisposable } from './resource.ts'
 import { Run } from './run-list.ts'
-import { isFunction, isPromise, isResponse } from './values.ts'
+import { isFunction } from './values.ts'
 
 /** Ends the handler's part of a list, if this call opened it; kept off the class, which is what users see. */
 export let settle: (call: OpenedCall, response: unknown, ending?: Ending) => unknown
 /** Tells a list that a run of it is over. */
 export let leave: (tasks: BackgroundTasks, run: Run) => void
 /** Why a task must not run, once its list may start; undefined when it may. */
-export let refusalOf: (tasks: BackgroundTasks, entry: Entry) => string | undefined
+export let refusalOf: (entry: Entry, tasks: BackgroundTasks) => string | undefined
 /** The wrapper that a list belongs to. */
 export let scopeOf: (tasks: BackgroundTasks) => Scope
 /** Ends all tasks of a list at a deadline. */
@@ -146,11 +146,10 @@ export class BackgroundTasks {
     this.#outcome = outcome
     const { runOn, start } = this.#scope.options
     if (typeof runOn === 'string') this.#verdict = judge(runOn, this.#outcome)
-    if (this.#verdict === false) this.#run?.discard((entry) => this.#refusal(entry))
+    if (this.#verdict === false) this.#run?.discard(refusalOf)
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
     if (!this.#run && (start !== 'body' || this.#verdict === false)) return response
-    const held = this.#awaitStart(isResponse(response) ? response : undefined)
-    return isPromise(held) ? held.then((later) => later ?? response) : (held ?? response)
+    return this.#awaitStart(response)
   }
 
   /** Why a task must not run. A task's own rule is asked for that task; a function when the list has started. */
@@ -162,7 +161,7 @@ export class BackgroundTasks {
   }
 
   /** Gives what has to be answered instead of the response. */
-  #awaitStart(response: Response | undefined): ReturnType<Adapter['afterResponse']> {
+  #awaitStart(response: unknown): unknown {
     const start = (delivery: Delivery): void => {
       if (this.#awaited === start) this.#start(delivery)
     }
@@ -182,7 +181,7 @@ export class BackgroundTasks {
       if (tasks.#run === run) tasks.#run = undefined
     }
     abandon = (tasks, reason) => tasks.#run?.abandon(reason)
-    refusalOf = (tasks, entry) => tasks.#refusal(entry)
+    refusalOf = (entry, tasks) => tasks.#refusal(entry)
     scopeOf = (tasks) => tasks.#scope
     isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && tasks.#awaited === undefined
   }

@@ -50,10 +50,10 @@ export function print(what: string, error: unknown): void {
 }
 
 /** Calls somebody else's function; what it throws, or rejects with, is printed and goes no further. */
-export function guarded(what: string, call: () => unknown): void {
+export function guarded<A extends unknown[]>(what: string, call: (...args: A) => unknown, ...args: A): void {
   const failed = (error: unknown): void => print(what, error)
   try {
-    const result = call()
+    const result = call(...args)
     if (isPromise(result)) result.then(undefined, failed)
   } catch (error) {
     failed(error)

@@ -35,13 +35,17 @@ export async function handOver(run: Run, outcome: Outcome): Promise<void> {
 }
 
 /** The same for one that was added when the handler had ended, which nobody waits for. */
-export async function handOverLate(entry: Entry, run: Run, runInProcess: () => void): Promise<void> {
+export async function handOverLate(
+  entry: Entry,
+  run: Run,
+  runInProcess: (entry: Entry, run: Run) => void,
+): Promise<void> {
   entry.attempt = 1
   const error = await failureOf([entry as Bound], run)
   if (error) run.end(entry, 'failed', { error: error.reason })
   else if (!entry.ended) {
     entry.attempt = 0
-    runInProcess()
+    runInProcess(entry, run)
   }
 }
 

@@ -27,7 +27,15 @@ export function callInTask(owner: object, work: (...args: unknown[]) => unknown,
   // An async context costs a microsecond, and who never awaits has no need of one.
   if (Object.getPrototypeOf(work) !== asyncFunction) return callNow(owner, work, args)
   if (asyncOwner === undefined) asyncOwner = asyncLocalStorage()
-  if (!asyncOwner) return callNow(owner, work, args)
+  return asyncOwner ? callWithin(asyncOwner, owner, work, args) : callNow(owner, work, args)
+}
+
+function callWithin(
+  asyncOwner: AsyncLocalStorageLike,
+  owner: object,
+  work: (...args: unknown[]) => unknown,
+  args: unknown[],
+): unknown {
   const store: Store = { owner }
   const result = asyncOwner.run(store, callNow, owner, work, args) as Promise<unknown>
   // What the task has started, such as a timer, may drain once it is over.

@@ -8,7 +8,7 @@ import { type BackgroundTasks, leave, refusalOf } from './background-tasks.ts'
 import type { Scope } from './create-background-tasks.ts'
 import type { Entry } from './entry.ts'
 import { EntryQueue } from './entry-queue.ts'
-import { isTurnOver } from './fairness.ts'
+import { giveWay, isTurnOver } from './fairness.ts'
 import { report, type TaskEnd, type TaskEvent, tell } from './observer.ts'
 import { disposeAll } from './resource.ts'
 import { runTask } from './run-task.ts'
@@ -92,9 +92,10 @@ export class Run extends EntryQueue {
   }
 
   /** Ends what has not started, or that part of it for which there is a reason. */
-  discard(reasonOf: (entry: Entry) => string | undefined): void {
+  discard(reasonOf: (entry: Entry, tasks: BackgroundTasks) => string | undefined): void {
+    const tasks = this.#tasks as BackgroundTasks
     for (const entry of this.entries('pending')) {
-      const reason = !entry.ended && reasonOf(entry)
+      const reason = !entry.ended && reasonOf(entry, tasks)
       if (reason) this.end(entry, 'discarded', { reason })
     }
   }
@@ -143,10 +144,10 @@ export class Run extends EntryQueue {
 
   /** The reaction of one entry. The next one waits for what it returns. */
   readonly #step = (): void | Promise<void> => {
-    if (isTurnOver(this)) return hop().then(this.#step)
+    if (isTurnOver(this)) return giveWay().then(this.#step)
     const entry = this.take()
     if (entry.ended) return
-    const reason = this.#stopped ? STOPPED : refusalOf(this.#tasks as BackgroundTasks, entry)
+    const reason = this.#stopped ? STOPPED : refusalOf(entry, this.#tasks as BackgroundTasks)
     if (reason) this.end(entry, 'discarded', { reason })
     if (entry.ended) return
     this.#active++

@@ -16,7 +16,7 @@ import type { Run } from './run-list.ts'
 /** Runs the task; its end is told to the run. */
 export function runTask(entry: Entry, run: Run): void {
   if (entry.policy?.place === 'queue') {
-    handOverLate(entry, run, () => runTask(entry, run))
+    handOverLate(entry, run, runTask)
     return
   }
   const { policy, work, args } = entry as { policy: Policy | undefined; work: () => unknown; args: unknown[] }
@@ -31,17 +31,20 @@ export function runTask(entry: Entry, run: Run): void {
   try {
     const result = callInTask(run.scope, work, args)
     if (!mayBeThenable(result)) run.end(entry, 'succeeded')
-    // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`. In the `try`, as a promise
-    // may have a `then` of its own.
-    else {
-      Promise.resolve(result).then(
-        () => run.end(entry, 'succeeded'),
-        (error) => run.end(entry, 'failed', { error }),
-      )
-    }
+    // In the `try`, as a promise may have a `then` of its own.
+    else endWith(result, entry, run)
   } catch (error) {
     run.end(entry, 'failed', { error })
   }
+}
+
+// Apart, for its closures: see observer.ts.
+function endWith(result: unknown, entry: Entry, run: Run): void {
+  // Promise.resolve is what tames a thenable: it may settle twice, or throw from `then`.
+  Promise.resolve(result).then(
+    () => run.end(entry, 'succeeded'),
+    (error) => run.end(entry, 'failed', { error }),
+  )
 }
 
 function mayBeThenable(value: unknown): boolean {

@@ -35,13 +35,17 @@ export function wrap<P extends unknown[], R extends Request>(
     } catch (error) {
       return fail(call, error)
     }
-    if (!isPromise(result)) return settle(call, result) as typeof result
-    return result.then(
-      (response) => settle(call, response) as typeof response,
-      (error) => fail(call, error),
-    )
+    return isPromise(result) ? settleLater(call, result) : (settle(call, result) as typeof result)
   }
   return Object.assign(wrapped, { drain: scope.drain.bind(scope) })
+}
+
+// Apart, for its closures: see observer.ts.
+function settleLater(call: OpenedCall, result: Promise<Response>): Promise<Response> {
+  return result.then(
+    (response) => settle(call, response) as typeof response,
+    (error) => fail(call, error),
+  )
 }
 
 function fail(call: OpenedCall, error: unknown): never | Promise<never> {

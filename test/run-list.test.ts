@@ -241,8 +241,26 @@ describe('fairness', () => {
     expect(await turnsDuring(300, quick, setImmediate)).toBeGreaterThanOrEqual(4)
   })
 
-  test('a list of tasks of 2 ms lets setImmediate have its turn after 5 ms', async () => {
-    expect(await turnsDuring(20, slow, setImmediate)).toBeGreaterThanOrEqual(6)
+  test('a list of tasks of 2 ms lets setImmediate have its turn after each', async () => {
+    expect(await turnsDuring(20, slow, setImmediate)).toBeGreaterThanOrEqual(19)
+  })
+
+  test('and twice, as a connection is accepted in one turn and its request read in the next', async () => {
+    let turns = 0
+    let isOver = false
+    const turn = (): void => {
+      turns++
+      if (!isOver) setImmediate(turn)
+    }
+    const { call, handler } = wrapped((tasks) => {
+      for (let i = 0; i < 20; i++) tasks.add(slow)
+      return ok()
+    })
+    await call()
+    setImmediate(turn)
+    await handler.drain()
+    isOver = true
+    expect(turns).toBeGreaterThanOrEqual(38)
   })
 
   test('and a timer as well', async () => {

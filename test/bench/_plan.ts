@@ -6,7 +6,7 @@ export interface Plan {
   readonly columnMs: number
   /** Processes differ by some per cent for the whole of their lives: so each server has several, one after another. */
   readonly generations: number
-  /** What of each slot is not counted: connections are made, and a server that was idle wakes up. */
+  /** What of each slot is not counted: a server that was idle wakes up. */
   readonly leadSeconds: number
   readonly slotSeconds: number
   /** How often each of the others is measured. */
@@ -26,8 +26,8 @@ export const full: Plan = {
   finishMs: 560_000,
   columnMs: 4_000,
   generations: 2,
-  leadSeconds: 0.04,
-  slotSeconds: 0.1,
+  leadSeconds: 0.005,
+  slotSeconds: 0.02,
   rounds: { burn: 5, others: 2, imports: 9 },
   behindMs: 8_000,
   listTasks: 2_000,
@@ -41,8 +41,8 @@ export const quick: Plan = {
   finishMs: 50_000,
   columnMs: 500,
   generations: 1,
-  leadSeconds: 0.04,
-  slotSeconds: 0.06,
+  leadSeconds: 0.005,
+  slotSeconds: 0.02,
   rounds: { burn: 1, others: 1, imports: 2 },
   behindMs: 1_000,
   listTasks: 200,

@@ -76,7 +76,8 @@ export async function measureRequests(
     const server = byId.get(id) as Running
     const before = await settled(server)
     const { perSecond, cpu }: LoadFigures = await load.ask({
-      url: `http://127.0.0.1:${server.port}/${count}`,
+      port: server.port,
+      path: `/${count}`,
       leadSeconds: plan.leadSeconds,
       seconds: plan.slotSeconds,
       connections: CONNECTIONS,

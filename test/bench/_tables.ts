@@ -140,10 +140,12 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
   const isLimited = (id: string): boolean => spreadOf(slots(id, 0).loadCpu).median > 0.95
   const limited = 'the load generator took a whole CPU: here the CPU time tells more than the requests do'
 
-  const required = ({ id, bare, byHand }: System): string => {
+  const required = ({ id, bare, byHand, isYardstick }: System): string => {
     if (!byHand) return ''
     const none = share(id, 0, bare, 0).median
     const one = share(id, 1, byHand, 1)
+    if (isYardstick)
+      return `1 task ${show(one, 3)} of by hand: more than that nobody can have who keeps context and order`
     return [
       verdict(`0 tasks at least ${BARE_SHARE}`, none >= BARE_SHARE),
       verdict(`1 task ${show(one, 3)} of by hand, at least ${HAND_SHARE}`, one.median >= HAND_SHARE),
@@ -163,7 +165,7 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
         ],
         notes: isLimited(bare.id) ? [limited] : [],
       },
-      ...comparedIn(systems)
+      ...systems
         .filter((system) => system.bare === bare.id)
         .map((system) => ({
           cells: [
@@ -177,7 +179,7 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
         })),
     ]),
   )
-  const systems = groups.flatMap((group) => comparedIn(group.systems))
+  const systems = groups.flatMap((group) => group.systems)
   const compare = (count: Count, needs: readonly Virtue[]): string[] =>
     standing(count === 1 ? '1 task' : `${count} tasks`, {
       systems,
@@ -210,11 +212,6 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
       },
     ],
   }
-}
-
-/** Those whose requests per second are measured. */
-export function comparedIn(systems: readonly System[]): System[] {
-  return systems.filter(({ isYardstick }) => !isYardstick)
 }
 
 export type Behinds = ReadonlyMap<string, Behind>

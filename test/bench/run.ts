@@ -21,7 +21,6 @@ import { asText, type Table } from './_table.ts'
 import {
   burnTable,
   bytesTable,
-  comparedIn,
   importTable,
   inProcessTable,
   lengthsTable,
@@ -95,10 +94,10 @@ async function measureGroup({ title, bares, systems }: Group, ms: number): Promi
     await using stack = new AsyncDisposableStack()
     const isLast = generation === plan.generations
     const started: Running<Bare | System>[] = await Promise.all(
-      [...bares, ...(isLast ? systems : comparedIn(systems))].map(async (each) => stack.use(await start(each))),
+      [...bares, ...systems].map(async (each) => stack.use(await start(each))),
     )
     const until = begun + (requestsMs * generation) / plan.generations
-    await measureRequests(started.filter(isCompared), requests, plan, until)
+    await measureRequests(started, requests, plan, until)
     if (!isLast) continue
     for (const server of started) if (isSystem(server)) behinds.set(server.system.id, await measureBehind(server, plan))
   }
@@ -106,8 +105,4 @@ async function measureGroup({ title, bares, systems }: Group, ms: number): Promi
 
 function isSystem(server: Running<Bare | System>): server is Running<System> {
   return 'bare' in server.system
-}
-
-function isCompared(server: Running<Bare | System>): boolean {
-  return !isSystem(server) || comparedIn([server.system]).length > 0
 }

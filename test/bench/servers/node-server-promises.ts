@@ -1,4 +1,4 @@
-/** The least that keeps the async context of every `add`, and the order. */
+/** The least that keeps the order and the async context of every `add`, and hops after `close`. */
 import { serve } from './_node-server.ts'
 import { work } from './_work.ts'
 
@@ -8,6 +8,6 @@ serve((request, { outgoing }) => {
   const answer = work(request.url, (task, n) => {
     chain = chain.then(() => task(n))
   })
-  if (chain !== promise) outgoing.once('close', resolve)
+  if (chain !== promise) outgoing.once('close', () => setImmediate(resolve))
   return Response.json(answer)
 })
