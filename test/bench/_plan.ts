@@ -6,6 +6,8 @@ export interface Plan {
   readonly columnMs: number
   /** Processes differ by some per cent for the whole of their lives: so each server has several, one after another. */
   readonly generations: number
+  /** How long each server has to answer, with each number of tasks, before it is measured. */
+  readonly warmUpSeconds: number
   /** What of each slot is not counted: a server that was idle wakes up. */
   readonly leadSeconds: number
   readonly slotSeconds: number
@@ -26,6 +28,7 @@ export const full: Plan = {
   finishMs: 560_000,
   columnMs: 4_000,
   generations: 2,
+  warmUpSeconds: 1,
   leadSeconds: 0.005,
   slotSeconds: 0.02,
   rounds: { burn: 5, others: 2, imports: 9 },
@@ -41,6 +44,7 @@ export const quick: Plan = {
   finishMs: 50_000,
   columnMs: 500,
   generations: 1,
+  warmUpSeconds: 0.2,
   leadSeconds: 0.005,
   slotSeconds: 0.02,
   rounds: { burn: 1, others: 1, imports: 2 },

@@ -72,14 +72,14 @@ export async function measureRequests(
   const byId = new Map(servers.map((server) => [server.system.id, server]))
   const pairs = pairsOf(servers)
 
-  const measure = async ({ id, count }: Kind, slots?: Slots): Promise<void> => {
+  const measure = async ({ id, count }: Kind, seconds: number, slots?: Slots): Promise<void> => {
     const server = byId.get(id) as Running
     const before = await settled(server)
     const { perSecond, cpu }: LoadFigures = await load.ask({
       port: server.port,
       path: `/${count}`,
       leadSeconds: plan.leadSeconds,
-      seconds: plan.slotSeconds,
+      seconds,
       connections: CONNECTIONS,
     } satisfies Load)
     const after = await settled(server)
@@ -92,14 +92,13 @@ export async function measureRequests(
       slots?.cpuUs.push((after.cpuUs - before.cpuUs) / served)
   }
 
-  // The first round warms all of them up alike.
-  for (let round = -1; round < 1 || performance.now() < until; round++) {
+  // Otherwise it is their compilers that are compared.
+  const kinds = new Map(pairs.flat().map((kind) => [`${kind.id} ${kind.count}`, kind]))
+  for (const kind of kinds.values()) await measure(kind, plan.warmUpSeconds)
+  for (let round = 0; round < 1 || performance.now() < until; round++) {
     for (const [own, base] of round % 2 === 0 ? pairs : pairs.toReversed()) {
       const { ownSlots, baseSlots } = pairIn(into, own, base)
-      const sides = [
-        () => measure(own, round < 0 ? undefined : ownSlots),
-        () => measure(base, round < 0 ? undefined : baseSlots),
-      ]
+      const sides = [() => measure(own, plan.slotSeconds, ownSlots), () => measure(base, plan.slotSeconds, baseSlots)]
       for (const side of round % 2 === 0 ? sides : sides.toReversed()) await side()
     }
   }

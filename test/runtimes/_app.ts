@@ -58,6 +58,8 @@ const kinds: Kinds = {
     await sleep(1)
     note(String(storage.getStore()))
   },
+  // About 50 ms of CPU.
+  hog: () => burn(BURN_ROUNDS / 10) > 0 || undefined,
   // About 1 ms of CPU.
   busy: () => burn(BURN_ROUNDS / 500) > 0 || undefined,
 }

@@ -124,6 +124,17 @@ export function testRuntime(start: () => Promise<Runtime>, host: Host): void {
     },
   )
 
+  // Lists share what starts them, and it may be on its way already.
+  test('the last byte is on the wire before a task that burns CPU, while the list of another response is about to start', async () => {
+    for (let tenths = 0; tenths < 20; tenths++) {
+      using other = await RawClient.to(runtime.port)
+      other.send({ path: `/plain/fixed?id=${freshId()}&tasks=quick` })
+      for (const until = performance.now() + tenths / 10; performance.now() < until; );
+      expect((await race('/plain/fixed?tasks=hog')).part, `${tenths / 10} ms later`).toBeLessThan(PROMPT)
+      await other.response()
+    }
+  })
+
   test('a body as large as the host can bear is out before the task burns', async () => {
     const size = host.largestBody * 1_000_000
     expect((await expectFirst(`/plain/big?size=${size}`)).body.length).toBe(size)
