@@ -27,7 +27,7 @@ export interface Plan {
 export const full: Plan = {
   finishMs: 560_000,
   columnMs: 4_000,
-  generations: 2,
+  generations: 4,
   warmUpSeconds: 1,
   leadSeconds: 0.005,
   slotSeconds: 0.02,
