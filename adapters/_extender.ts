@@ -26,14 +26,14 @@ interface HostGlobals {
  */
 export function extenderOfCall({ request, platform }: Call): ExtenderLike | undefined {
   if (isExtender(request)) return request
-  let inside: ExtenderLike | undefined
   // Neither `find` nor `for of`, which cost as much as all the rest of detection.
+  for (let i = 0; i < platform.length; i++) if (isExtender(platform[i])) return platform[i]
   for (let i = 0; i < platform.length; i++) {
     const argument = platform[i]
-    if (isExtender(argument)) return argument
-    inside ??= isLocal(argument?.context) ? argument.context : isLocal(argument?.ctx) ? argument.ctx : undefined
+    if (isLocal(argument?.context)) return argument.context
+    if (isLocal(argument?.ctx)) return argument.ctx
   }
-  return inside
+  return undefined
 }
 
 /** The one that a host keeps for the request that is being handled: Vercel, Next, Netlify, Supabase. */
@@ -60,5 +60,10 @@ function isLocal(value: unknown): value is ExtenderLike {
 }
 
 function isExtender(value: unknown): value is ExtenderLike {
-  return typeof (value as ExtenderLike | null | undefined)?.waitUntil === 'function'
+  try {
+    return typeof (value as ExtenderLike | null | undefined)?.waitUntil === 'function'
+  } catch {
+    // Some wrap their `env` so that it throws for a name that it does not have.
+    return false
+  }
 }

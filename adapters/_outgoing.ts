@@ -22,6 +22,7 @@ export interface OutgoingLike {
 
 interface SocketLike {
   readonly destroyed?: boolean
+  readonly writableEnded?: boolean
   once(event: 'close', listener: () => void): unknown
 }
 
@@ -44,15 +45,18 @@ export function isOutgoing(value: unknown): value is OutgoingLike {
 
 const queues = new WeakMap<SocketLike, Set<() => void>>()
 
-/**
- * The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. The hop lets the
- * end of a `Connection: close` socket go out before a task that burns CPU.
- */
+type Left = (delivery: Delivery) => void
+
+/** The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. */
 export function afterOutgoing(start: Left, outgoing: OutgoingLike): void {
-  whenLeft(outgoing, start, afterSharedMacrotask)
+  whenLeft(outgoing, start, afterTurn)
 }
 
-type Left = (delivery: Delivery) => void
+/** The end of a socket that is not kept alive has yet to leave, in a turn of the event loop after this one. */
+function afterTurn(left: Left, delivery: Delivery, { req, stream }: OutgoingLike): void {
+  afterSharedMacrotask(left, delivery, !stream && req?.socket?.writableEnded === false)
+}
+
 /**
  * Calls `left` once, when the response has been flushed or its client has gone: in the turn of Node's event, or as `call`
  * does it.
@@ -60,13 +64,13 @@ type Left = (delivery: Delivery) => void
 export function whenLeft(
   outgoing: OutgoingLike,
   left: Left,
-  call: (left: Left, delivery: Delivery) => void = (left, delivery) => left(delivery),
+  call: (left: Left, delivery: Delivery, outgoing: OutgoingLike) => void = (left, delivery) => left(delivery),
 ): void {
   // What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only.
   const socket = outgoing.socket === null ? outgoing.req?.socket : undefined
   const isOver = outgoing.closed || outgoing.destroyed || outgoing.stream?.destroyed || socket?.destroyed
   if (isOver || typeof outgoing.on !== 'function') {
-    call(left, deliveryOf(outgoing))
+    call(left, deliveryOf(outgoing), outgoing)
     return
   }
   // A pipelined response that waits for its socket hears nothing of that one's death (before Node 24).
@@ -76,7 +80,7 @@ export function whenLeft(
     if (over) return
     over = true
     queue?.delete(close)
-    call(left, deliveryOf(outgoing))
+    call(left, deliveryOf(outgoing), outgoing)
   }
   queue?.add(close)
   // Not `once`, which would wrap it: `over` says the same.

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { afterMacrotask, type Delivery, isDeno } from '../src/adapter.ts'
+import { afterMacrotask, type Delivery } from '../src/adapter.ts'
 import { print } from '../src/errors.ts'
 
 type Start = (delivery: Delivery) => void
@@ -16,13 +16,15 @@ let count = 0
 let asked = 0
 
 /**
- * Calls `start(delivery)` in a new macrotask, as `afterMacrotask` does. Not for workerd, where a request cannot wait for
- * what another one has asked for.
+ * Calls `start(delivery)` in a new macrotask, as `afterMacrotask` does. Who comes when one is on its way waits for the next, as
+ * that one may begin before their bytes have left; unless they have, and so it `joins`. Not for workerd, where a request cannot
+ * wait for what another one has asked for.
  */
-export function afterSharedMacrotask(start: Start, delivery: Delivery): void {
+export function afterSharedMacrotask(start: Start, delivery: Delivery, joins = false): void {
   starts[count] = start
   deliveries[count++] = delivery
   if (asked === 0) ask()
+  else if (joins && asked === count - 1) asked = count
 }
 
 function ask(): void {
@@ -31,8 +33,7 @@ function ask(): void {
 }
 
 function callDue(): void {
-  // On Deno it is a timer, which may fire at once for whoever came after it was set: they wait for the next one.
-  const due = isDeno ? asked : count
+  const due = asked
   for (let i = 0; i < due; i++) {
     try {
       ;(starts[i] as Start)(deliveries[i] as Delivery)

@@ -153,6 +153,19 @@ describe('the host of a call', () => {
     expect(log()).toEqual(['added task', 'started task', 'succeeded task'])
   })
 
+  test('whose env throws for a name that it does not have is still held by its context', () => {
+    const env = new Proxy(
+      { outgoing: undefined, res: undefined },
+      {
+        get(target, name) {
+          if (!(name in target)) throw new Error(`${String(name)} is not set`)
+          return undefined
+        },
+      },
+    )
+    expect(detect(call([env, extender])).keepAlive).toBeTypeOf('function')
+  })
+
   test('whose env throws from a getter is still held by its context', () => {
     const hostile = {
       get outgoing() {

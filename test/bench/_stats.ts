@@ -3,12 +3,17 @@ export interface Spread {
   median: number
   low: number
   high: number
+  /** Half of the width in which the middle of all figures there could be lies, with a certainty of 95 %. */
+  error: number
 }
 
 export function spreadOf(figures: readonly number[]): Spread {
   const sorted = figures.toSorted((a, b) => a - b)
   const at = (part: number): number => sorted[Math.round((sorted.length - 1) * part)] as number
-  return { median: at(0.5), low: at(0.25), high: at(0.75) }
+  // The ranks between which a median lies, as half of all figures are below it: a binomial distribution.
+  const ranks = 0.98 / Math.sqrt(sorted.length)
+  const error = (at(Math.min(1, 0.5 + ranks)) - at(Math.max(0, 0.5 - ranks))) / 2
+  return { median: at(0.5), low: at(0.25), high: at(0.75), error }
 }
 
 /** The spread of the ratios, or differences, of figures that were measured right after each other. */

@@ -26,6 +26,10 @@ function show({ median, low, high }: Spread, digits: number): string {
   return `${number.format(median)} ±${number.format((high - low) / 2)}`
 }
 
+function showShare(spread: Spread): string {
+  return `${show(spread, 3)} (${spread.error.toFixed(3)})`
+}
+
 function labelOf({ runtime, label }: Bare): string {
   return `${runtimes[runtime]}: ${label}`
 }
@@ -145,10 +149,10 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
     const none = share(id, 0, bare, 0).median
     const one = share(id, 1, byHand, 1)
     if (isYardstick)
-      return `1 task ${show(one, 3)} of by hand: more than that nobody can have who keeps context and order`
+      return `1 task ${showShare(one)} of by hand: more than that nobody can have who keeps context and order`
     return [
       verdict(`0 tasks at least ${BARE_SHARE}`, none >= BARE_SHARE),
-      verdict(`1 task ${show(one, 3)} of by hand, at least ${HAND_SHARE}`, one.median >= HAND_SHARE),
+      verdict(`1 task ${showShare(one)} of by hand, at least ${HAND_SHARE}`, one.median >= HAND_SHARE),
     ].join('; ')
   }
   const rows = groups.flatMap(({ bares, systems }) =>
@@ -171,7 +175,7 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
           cells: [
             labelOf(system),
             show(spreadOf(slots(system.id, 0).perSecond), 0),
-            ...([0, 1, 10] as const).map((count) => show(share(system.id, count, bare.id, 0), 3)),
+            ...([0, 1, 10] as const).map((count) => showShare(share(system.id, count, bare.id, 0))),
             ([0, 1, 10] as const).map((count) => cpuOf(system.id, count)).join(' / '),
             required(system),
           ],
@@ -193,7 +197,8 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
     title: 'Requests per second, as a part of what the bare handler of the same server answers',
     about:
       'A JSON answer, and 0, 1 or 10 trivial tasks with one argument. 8 connections on loopback. Beside it the CPU time that the server took for a' +
-      ' request with its tasks, in microseconds, with 0 / 1 / 10 tasks. Less than 2 % behind counts as level.',
+      ' request with its tasks, in microseconds, with 0 / 1 / 10 tasks. Less than 2 % behind counts as level. In brackets: how far off a figure may be' +
+      ' by chance, with a certainty of 95 %.',
     head: ['', 'requests/s', '0 tasks', '1 task', '10 tasks', 'CPU us', 'required'],
     rows,
     verdicts: [...compare(0, []), ...compare(1, ['after']), ...compare(10, ['after'])],
