@@ -183,6 +183,34 @@ describe('tasksFor', () => {
     expect(log).toEqual(['close', 'task'])
   })
 
+  test('lets the end of a socket that is not kept alive leave first, while the list of another response is about to start', async () => {
+    let held: ServerResponse | undefined
+    let hasEnded: boolean | undefined
+    await using server = await listening((request, res) => {
+      if (request.url === '/held') {
+        tasksFor(res).add(() => {})
+        held = res
+        return
+      }
+      tasksFor(res).add(() => {
+        hasEnded = request.socket.writableFinished
+      })
+      // It closes in the turn in which the list of the other one is to start, before that does.
+      setImmediate(() => res.end())
+      held?.end()
+    })
+    const kept = await connected(server.port)
+    kept.write('GET /held HTTP/1.1\r\nHost: x\r\n\r\n')
+    await until(() => held !== undefined, 'the other request')
+    const closing = await connected(server.port)
+    closing.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    await until(() => hasEnded !== undefined, 'the task')
+    expect(hasEnded).toBe(true)
+    kept.destroy()
+    closing.destroy()
+    await tasksFor.drain()
+  })
+
   test('knows the status when the response has left, for runOn', async () => {
     const events: TaskEvent[] = []
     const tasksOf = createTasksFor({ runOn: 'success', observer: (event) => void events.push(event) })

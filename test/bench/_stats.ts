@@ -3,8 +3,8 @@ export interface Spread {
   median: number
   low: number
   high: number
-  /** Half of the width in which the middle of all figures there could be lies, with a certainty of 95 %. */
-  error: number
+  /** Half of the width in which the true median lies, with a certainty of 95 %; undefined where the figures are too few. */
+  error: number | undefined
 }
 
 export function spreadOf(figures: readonly number[]): Spread {
@@ -12,7 +12,7 @@ export function spreadOf(figures: readonly number[]): Spread {
   const at = (part: number): number => sorted[Math.round((sorted.length - 1) * part)] as number
   // The ranks between which a median lies, as half of all figures are below it: a binomial distribution.
   const ranks = 0.98 / Math.sqrt(sorted.length)
-  const error = (at(Math.min(1, 0.5 + ranks)) - at(Math.max(0, 0.5 - ranks))) / 2
+  const error = ranks < 0.5 ? (at(0.5 + ranks) - at(0.5 - ranks)) / 2 : undefined
   return { median: at(0.5), low: at(0.25), high: at(0.75), error }
 }
 

@@ -27,7 +27,7 @@ function show({ median, low, high }: Spread, digits: number): string {
 }
 
 function showShare(spread: Spread): string {
-  return `${show(spread, 3)} (${spread.error.toFixed(3)})`
+  return `${show(spread, 3)} (${spread.error?.toFixed(3) ?? '–'})`
 }
 
 function labelOf({ runtime, label }: Bare): string {
@@ -148,8 +148,7 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
     if (!byHand) return ''
     const none = share(id, 0, bare, 0).median
     const one = share(id, 1, byHand, 1)
-    if (isYardstick)
-      return `1 task ${showShare(one)} of by hand: more than that nobody can have who keeps context and order`
+    if (isYardstick) return `1 task ${showShare(one)} of by hand: the least for who keeps order and context, and hops`
     return [
       verdict(`0 tasks at least ${BARE_SHARE}`, none >= BARE_SHARE),
       verdict(`1 task ${showShare(one)} of by hand, at least ${HAND_SHARE}`, one.median >= HAND_SHARE),
