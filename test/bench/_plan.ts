@@ -6,7 +6,7 @@ export interface Plan {
   readonly columnMs: number
   /** Processes differ by some per cent for the whole of their lives: so each server has several, one after another. */
   readonly generations: number
-  /** How long each server has to answer, with each number of tasks, before it is measured. */
+  /** How long each server has to answer before it is measured. */
   readonly warmUpSeconds: number
   /** What of each slot is not counted: a server that was idle wakes up. */
   readonly leadSeconds: number
@@ -25,10 +25,10 @@ export interface Plan {
 }
 
 export const full: Plan = {
-  finishMs: 560_000,
+  finishMs: 540_000,
   columnMs: 4_000,
-  generations: 4,
-  warmUpSeconds: 1,
+  generations: 2,
+  warmUpSeconds: 2.5,
   leadSeconds: 0.005,
   slotSeconds: 0.02,
   rounds: { burn: 5, others: 2, imports: 9 },
@@ -44,7 +44,7 @@ export const quick: Plan = {
   finishMs: 50_000,
   columnMs: 500,
   generations: 1,
-  warmUpSeconds: 0.2,
+  warmUpSeconds: 0.4,
   leadSeconds: 0.005,
   slotSeconds: 0.02,
   rounds: { burn: 1, others: 1, imports: 2 },

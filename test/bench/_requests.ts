@@ -92,9 +92,11 @@ export async function measureRequests(
       slots?.cpuUs.push((after.cpuUs - before.cpuUs) / served)
   }
 
-  // Otherwise it is their compilers that are compared.
-  const kinds = new Map(pairs.flat().map((kind) => [`${kind.id} ${kind.count}`, kind]))
-  for (const kind of kinds.values()) await measure(kind, plan.warmUpSeconds)
+  // Each for as long, one that has no tasks too: otherwise it is their compilers that are compared.
+  for (const { system } of servers) {
+    const counts = new Set(pairs.flat().flatMap(({ id, count }) => (id === system.id ? [count] : [])))
+    for (const count of counts) await measure({ id: system.id, count }, plan.warmUpSeconds / counts.size)
+  }
   for (let round = 0; round < 1 || performance.now() < until; round++) {
     for (const [own, base] of round % 2 === 0 ? pairs : pairs.toReversed()) {
       const { ownSlots, baseSlots } = pairIn(into, own, base)

@@ -72,7 +72,7 @@ function yardstick(id: string, runtime: Runtime, of: string, byHand: string): Sy
 export const groups: readonly Group[] = [
   {
     title: 'Node, @hono/node-server',
-    weight: 10,
+    weight: 8,
     bares: [bare('node-server-bare', 'node', '@hono/node-server'), bare('hono-bare', 'node', 'Hono')],
     systems: [
       ours('node-server-ours', 'node', 'node-server-bare', 'background-tasks', 'node-server-by-hand'),
@@ -83,7 +83,7 @@ export const groups: readonly Group[] = [
   },
   {
     title: 'Node, other frameworks',
-    weight: 4,
+    weight: 6,
     bares: [
       bare('srvx-bare', 'node', 'srvx'),
       bare('h3-bare', 'node', 'h3'),
@@ -119,7 +119,7 @@ export const groups: readonly Group[] = [
   },
   {
     title: 'workerd',
-    weight: 1,
+    weight: 2,
     bares: [bare('workerd-bare', 'workerd', 'workerd')],
     systems: [
       ours('workerd-ours', 'workerd', 'workerd-bare', 'background-tasks'),
@@ -128,7 +128,7 @@ export const groups: readonly Group[] = [
   },
   {
     title: 'Python, uvicorn',
-    weight: 1,
+    weight: 2,
     bares: [{ ...bare('fastapi-bare', 'python', 'FastAPI'), how: 'bare' }],
     systems: [
       {
