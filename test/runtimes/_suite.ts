@@ -126,11 +126,16 @@ export function testRuntime(start: () => Promise<Runtime>, host: Host): void {
 
   // Lists share what starts them, and it may be on its way already.
   test('the last byte is on the wire before a task that burns CPU, while the list of another response is about to start', async () => {
+    // These tasks are short, so that there can be many, and what holds the machine up for a moment is a large part of one.
+    // It leaves as it is how much of the task was still to come when the response was there: nothing, had it waited for it.
+    let hogMs = Infinity
+    for (let i = 0; i < 3; i++) hogMs = Math.min(hogMs, (await race('/naive/fixed?tasks=hog')).ms)
     for (let tenths = 0; tenths < 20; tenths++) {
       using other = await RawClient.to(runtime.port)
       other.send({ path: `/plain/fixed?id=${freshId()}&tasks=quick` })
       for (const until = performance.now() + tenths / 10; performance.now() < until; );
-      expect((await race('/plain/fixed?tasks=hog')).part, `${tenths / 10} ms later`).toBeLessThan(PROMPT)
+      const { ms, part } = await race('/plain/fixed?tasks=hog')
+      expect(ms / part - ms, `left of ${hogMs} ms, ${tenths / 10} ms later`).toBeGreaterThan(hogMs / 4)
       await other.response()
     }
   })
