@@ -5,6 +5,7 @@
  */
 import { type Call, type Delivery, startTimer, stopTimer } from '../src/adapter.ts'
 import { abandon, type BackgroundTasks } from '../src/background-tasks.ts'
+import { print } from '../src/errors.ts'
 import { newGate } from '../src/values.ts'
 import { afterReturn } from './_body.ts'
 import { runtimeOf } from './_runtime.ts'
@@ -16,6 +17,8 @@ export interface LambdaContextLike {
 
 /** What is kept of the time for the response itself, in milliseconds. */
 export const MARGIN_MS = 500
+
+const LATE = 'the time of the invocation was over'
 
 /** Finds it among the arguments, in one (hono/aws-lambda), or in srvx's request. */
 export function lambdaContextOf({ request, platform }: Call): LambdaContextLike | undefined {
@@ -84,9 +87,8 @@ export class Invocation {
     for (const tasks of this.#lists) {
       frozen.add(tasks)
       if (tasks.size === 0) continue
-      const what = tasks.size === 1 ? '1 task as the time of its' : `${tasks.size} tasks as the time of their`
-      console.error(`background-tasks: abandoned ${what} invocation was over`)
-      abandon(tasks, 'the time of the invocation was over')
+      print(`${LATE}, tasks abandoned`, tasks.size)
+      abandon(tasks, LATE)
     }
   }
 

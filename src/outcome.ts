@@ -7,7 +7,7 @@ import type { Outcome } from './adapter.ts'
 import type { Ending } from './create-background-tasks.ts'
 import { print } from './errors.ts'
 import type { RunOn } from './options.ts'
-import { isObject } from './rules.ts'
+import { isObject, refuse } from './rules.ts'
 import { isPromise, isResponse } from './values.ts'
 
 /** Of what the handler returned, or threw. */
@@ -29,7 +29,7 @@ export function judge(runOn: RunOn, outcome: Outcome): boolean {
     const answer: unknown = runOn(outcome)
     if (isPromise(answer)) {
       answer.then(undefined, () => {})
-      throw new TypeError('Cannot wait for the answer of runOn as it must be a boolean: current value is a promise')
+      refuse('runOn()', 'a boolean', answer, 'start tasks')
     }
     return Boolean(answer)
   } catch (error) {

@@ -127,7 +127,7 @@ describe.each(adapters)('a function that returns its response, by %s', (_name, o
     expect(await response.text()).toBe('ok')
     expect(log()).toEqual(['added hangs', 'added never', 'started hangs', 'abandoned hangs', 'abandoned never'])
     expect(signalled).toBe(true)
-    expect(takePrinted()).toEqual(['background-tasks: abandoned 2 tasks as the time of their invocation was over'])
+    expect(takePrinted()).toEqual(['background-tasks: the time of the invocation was over, tasks abandoned: 2'])
   })
 
   test('leaves no timer behind', async () => {
@@ -322,7 +322,7 @@ describe.each(adapters)('a function that streams its response, by %s', (_name, o
     expect(context.getRemainingTimeInMillis()).toBeGreaterThan(300)
     const lines = ['added hangs', 'stream ended', 'abandoned hangs flushed', 'handler settled', 'frozen']
     expect(seen(...lines)).toEqual(lines)
-    expect(takePrinted()).toEqual(['background-tasks: abandoned 1 task as the time of its invocation was over'])
+    expect(takePrinted()).toEqual(['background-tasks: the time of the invocation was over, tasks abandoned: 1'])
   })
 
   test('without `streaming` has its response wait for its tasks, and loses none', async () => {
