@@ -7,6 +7,7 @@ import { isCloneable, packed } from './_thread-error.ts'
 
 /** One call, as it is sent to the thread. */
 export interface ThreadJob {
+  /** The module, a `file:` URL. */
   readonly url: string
   readonly exportName: string
   readonly args: readonly unknown[]
@@ -15,7 +16,8 @@ export interface ThreadJob {
 /** The handler of the pool. */
 export async function runJob({ url, exportName, args }: ThreadJob): Promise<unknown> {
   try {
-    const exports: Record<string, unknown> = await import(url)
+    // In two parts, by which JSR sees that it is no path of this package, to be rewritten.
+    const exports: Record<string, unknown> = await import(`file://${new URL(url).href.slice('file://'.length)}`)
     const fn = exports[exportName]
     if (typeof fn !== 'function') {
       const names = Object.keys(exports).join(', ') || 'nothing'

@@ -114,8 +114,9 @@ function createPool(options: ThreadOptions): ThreadPool {
 
 async function load(): Promise<PiscinaModuleLike> {
   try {
-    // Its types ask for those of Node, which must not be asked of everybody: hence no literal.
-    return await import('piscina' as string)
+    // As unknown, as its types ask for those of Node, which must not be asked of everybody.
+    const module: unknown = await import('piscina')
+    return module as PiscinaModuleLike
   } catch (cause) {
     throw new Error("Cannot run in a thread as the package 'piscina' is not there: npm install piscina", { cause })
   }

@@ -110,5 +110,5 @@ export interface BullModuleLike {
   getNextMillis(after: number, repeat: { readonly pattern: string; readonly tz: string }): number | undefined
 }
 
-export const loadBull = (): Promise<BullModuleLike> => load('bullmq', () => import('bullmq' as string))
-export const loadRedis = (): Promise<RedisModuleLike> => load('ioredis', () => import('ioredis' as string))
+export const loadBull = (): Promise<BullModuleLike> => load('bullmq', () => import('bullmq'))
+export const loadRedis = (): Promise<RedisModuleLike> => load('ioredis', () => import('ioredis'))

@@ -6,14 +6,14 @@
 import { QueueError } from '../../src/errors.ts'
 
 /**
- * Loads a package. Its import has no literal type (`import('pg-boss' as string)`), as its types ask for those of Node, which
- * must not be asked of everybody.
+ * Loads a package, of which what is used is described here: its own types ask for those of Node, and tsconfig.json keeps
+ * them out.
  *
  * @throws {QueueError} it is not installed
  */
-export async function load<M>(name: string, from: () => Promise<M>): Promise<M> {
+export async function load<M>(name: string, from: () => Promise<unknown>): Promise<M> {
   try {
-    return await from()
+    return (await from()) as M
   } catch (cause) {
     throw new QueueError(`Cannot open the queue as the package '${name}' is not there: npm install ${name}`, { cause })
   }

@@ -103,4 +103,4 @@ export async function inTransaction<T>(
   }
 }
 
-export const loadPgBoss = <M>(): Promise<M> => load('pg-boss', () => import('pg-boss' as string))
+export const loadPgBoss = <M>(): Promise<M> => load('pg-boss', () => import('pg-boss'))

@@ -15,10 +15,7 @@ import { lock } from './_pglite-lock.ts'
  */
 export async function openPglite(directory: string, settings: StoreSettings): Promise<Store> {
   const { PgBoss, fromPglite } = await loadPgBoss<PgBossModuleLike>()
-  const { PGlite } = await load<PGliteModuleLike>(
-    '@electric-sql/pglite',
-    () => import('@electric-sql/pglite' as string),
-  )
+  const { PGlite } = await load<PGliteModuleLike>('@electric-sql/pglite', () => import('@electric-sql/pglite'))
   const unlock = await lock(directory)
   try {
     const pglite = await PGlite.create(directory)

@@ -148,6 +148,6 @@ function isUrl(value: unknown): boolean {
 }
 
 async function loadAmqp(): Promise<AmqpLike> {
-  const module = await load<AmqpLike | { readonly default: AmqpLike }>('amqplib', () => import('amqplib' as string))
+  const module = await load<AmqpLike | { readonly default: AmqpLike }>('amqplib', () => import('amqplib'))
   return 'connect' in module ? module : module.default
 }

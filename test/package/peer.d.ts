@@ -1,0 +1,3 @@
+/** Stands for an optional peer where the adapters are compiled: tsconfig.json. */
+declare const peer: unknown
+export default peer
