@@ -10,6 +10,7 @@ import { afterSharedMacrotask } from './_shared-hop.ts'
 /** The part of `Deno.ServeHandlerInfo` that is used. */
 export interface ServeHandlerInfoLike {
   readonly completed: Promise<void>
+  readonly remoteAddr: unknown
 }
 
 /** Finds it among the arguments, or in srvx's request. */
@@ -24,7 +25,22 @@ function isInfo(value: unknown): value is ServeHandlerInfoLike {
 }
 
 /** The `afterResponse` of Deno. One more hop, as `completed` settles before the bytes are out. */
-export function afterCompleted(start: (delivery: Delivery) => void, { completed }: ServeHandlerInfoLike): void {
+export function afterCompleted(
+  start: (delivery: Delivery) => void,
+  info: ServeHandlerInfoLike,
+  response: Response | undefined,
+): void {
   const settled = (): void => afterSharedMacrotask(start, 'flushed')
-  completed.then(settled, settled)
+  // Asked for when the response is over, `completed` never settles.
+  if (!response && isOver(info)) settled()
+  else info.completed.then(settled, settled)
+}
+
+/** Then Deno does not say any more who the client was. */
+function isOver(info: ServeHandlerInfoLike): boolean {
+  try {
+    return !info.remoteAddr
+  } catch {
+    return true
+  }
 }

@@ -46,7 +46,7 @@ export function deno(): Adapter {
     matches: matching(infoOf),
     afterResponse(start, call, response) {
       const info = infoOf(call)
-      return info ? afterCompleted(start, info) : afterReturn(start, call, response)
+      return info ? afterCompleted(start, info, response) : afterReturn(start, call, response)
     },
   }
 }

@@ -19,7 +19,7 @@ const node: Adapter = {
 }
 const deno: Adapter = {
   name: 'deno',
-  afterResponse: (start, call) => afterCompleted(start, infoOf(call) as ServeHandlerInfoLike),
+  afterResponse: (start, call, response) => afterCompleted(start, infoOf(call) as ServeHandlerInfoLike, response),
 }
 const detached: Adapter = { name: 'detached', afterResponse: afterReturn }
 const lambda: Adapter = {

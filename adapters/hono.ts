@@ -54,9 +54,11 @@ export function backgroundTasks(
       await settle(call, undefined, { error })
       throw error
     }
-    const { res } = c
+    // Without a response Hono answers 500; a read of `c.res` would make one of 200.
+    const res = c.finalized ? c.res : undefined
+    const error = res ? c.error : new Error('the handler returned no response')
     // Most often the very same at once: an `await` would cost as much as all the rest of the middleware.
-    const settled = settle(call, res, c.error && { error: c.error })
+    const settled = settle(call, res, error && { error })
     const answer = settled === res ? res : ((await settled) as Response)
     if (answer === res) return
     // Hono merges the headers of a response that is replaced, unless it is gone first.

@@ -39,6 +39,8 @@ export const oneOf = (...names: string[]): [expected: string, accepts: (value: a
  */
 export function checked<T>(rules: Rules, options: unknown, what: string, prefix = ''): T {
   if (!isObject(options)) refuse('options', 'an object', options, what)
+  const unknown = Object.keys(options).find((name) => !(name in rules))
+  if (unknown) throw new TypeError(`Cannot ${what} as there is no option '${prefix}${unknown}'`)
   const entries = Object.entries(rules).map(([name, [fallback, expected, accepts, parts]]) => {
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined ? fallback === REQUIRED : !accepts(value)) refuse(prefix + name, expected, value, what)

@@ -7,7 +7,7 @@ import { startTimer, stopTimer } from '../../src/adapter.ts'
 import type { Task } from '../../src/define-task.ts'
 import type { OnError } from '../../src/options.ts'
 import type { WorkOptions } from '../../src/queue.ts'
-import { checked, milliseconds, type Rules } from '../../src/rules.ts'
+import { checked, isObject, milliseconds, type Rules, refuse } from '../../src/rules.ts'
 import { Batch, type BatchHost } from './_cloudflare-batch.ts'
 import type { MessageBatchLike } from './_cloudflare-message.ts'
 import { within } from './_deadline.ts'
@@ -51,8 +51,10 @@ export function consumerOf(
   options: ConsumerOptions = {},
 ): (batch: MessageBatchLike) => Promise<void> {
   checkTasks(tasks, 'consume')
-  const { concurrency, batchTimeoutMs } = checked<Own>(rules, options, 'consume')
-  const settings = workSettings({ ...options, concurrency, onError: options.onError ?? host.onError })
+  if (!isObject(options)) refuse('options', 'an object', options, 'consume')
+  const { concurrency: atOnce, batchTimeoutMs: limit, ...others } = options
+  const { concurrency, batchTimeoutMs } = checked<Own>(rules, { concurrency: atOnce, batchTimeoutMs: limit }, 'consume')
+  const settings = workSettings({ ...others, concurrency, onError: options.onError ?? host.onError })
   const known = new Map(tasks.map((task) => [task.name, task]))
   return async ({ messages }) => {
     const reports: unknown[] = []

@@ -46,6 +46,8 @@ export interface CheckedSchedule {
 const rules: Rules = {
   task: [REQUIRED, 'a task made by defineTask', isTask],
   cron: [REQUIRED, "a cron expression such as '0 3 * * *'", isText],
+  // The schema of its task has the say.
+  input: [undefined, '', () => true],
   key: [undefined, 'a string that is not empty', isText],
   timezone: timezoneRule,
 }

@@ -189,6 +189,23 @@ describe('errors', () => {
     expect(log()).toEqual(['added task', 'discarded task'])
   })
 
+  test('a handler that forgets its response counts as thrown, as Hono answers 500', async () => {
+    const { app, log } = observed({ runOn: 'success' })
+    app.onError((_error, c) => c.text('failed', 500))
+    app.get('/', (c) => {
+      c.var.tasks.add(task)
+      return undefined as never
+    })
+    app.use('/all', async (c) => {
+      c.var.tasks.add(task)
+    })
+    expect((await app.request('/')).status).toBe(500)
+    expect((await app.request('/all')).status).toBe(500)
+    await turn()
+    await turn()
+    expect(log()).toEqual(['added task', 'discarded task', 'added task', 'discarded task'])
+  })
+
   test("with runOn 'always' tasks run after the answer of app.onError, and a rule is told error and status", async () => {
     const error = new Error('no')
     const outcomes: unknown[] = []

@@ -262,6 +262,17 @@ export function testRuntime(start: () => Promise<Runtime>, host: Host): void {
       expect(started.map(({ name }) => name)).toEqual(['nest', 'slow', 'quick'])
     })
 
+    test('that has its first task when the response is over runs it', async () => {
+      const id = freshId()
+      await ask(`/plain/late?id=${id}`)
+      const told = await lines(id, 1)
+      expect(told.map(({ type, name }) => `${type} ${name}`)).toEqual([
+        'added quick',
+        'started quick',
+        'succeeded quick',
+      ])
+    })
+
     test('takes a task after it has settled', async () => {
       const id = freshId()
       await ask(`/plain/late?id=${id}&tasks=nest`)
