@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Adapter, afterMacrotask, type Call, type Delivery } from '../src/adapter.ts'
+import { type Adapter, afterMacrotask, type Call, type Delivery, startTimer, stopTimer } from '../src/adapter.ts'
 import { isWorkerd, type Over, pumped, UNREAD_MS } from './_pumped.ts'
 import { afterSharedMacrotask } from './_shared-hop.ts'
 
@@ -58,14 +58,14 @@ function once(start: (delivery: Delivery) => void): Over {
 /** The same bytes, pulled only when the reader pulls; says when there are no more to come. */
 function tracked(body: ReadableStream<Uint8Array>, over: Over): ReadableStream<Uint8Array> {
   // Whoever waits for the tasks before reading the body (test tools do) would wait for ever.
-  const unread = setTimeout(over, UNREAD_MS, 'returned')
+  const unread = startTimer(() => over('returned'), UNREAD_MS)
   const bytes = isByteStream(body)
   const reader = body.getReader()
   return new ReadableStream(
     {
       type: bytes ? 'bytes' : undefined,
       async pull(controller: ReadableByteStreamController) {
-        clearTimeout(unread)
+        stopTimer(unread)
         try {
           const { done, value } = await reader.read()
           if (!done) return controller.enqueue(value as Uint8Array<ArrayBuffer>)
@@ -79,7 +79,7 @@ function tracked(body: ReadableStream<Uint8Array>, over: Over): ReadableStream<U
         }
       },
       cancel(reason) {
-        clearTimeout(unread)
+        stopTimer(unread)
         over('aborted')
         return reader.cancel(reason)
       },

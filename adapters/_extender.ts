@@ -29,9 +29,18 @@ export function extenderOfCall({ request, platform }: Call): ExtenderLike | unde
   // Neither `find` nor `for of`, which cost as much as all the rest of detection.
   for (let i = 0; i < platform.length; i++) if (isExtender(platform[i])) return platform[i]
   for (let i = 0; i < platform.length; i++) {
-    const argument = platform[i]
+    const extender = extenderIn(platform[i])
+    if (extender) return extender
+  }
+  return undefined
+}
+
+function extenderIn(argument: any): ExtenderLike | undefined {
+  try {
     if (isLocal(argument?.context)) return argument.context
     if (isLocal(argument?.ctx)) return argument.ctx
+  } catch {
+    // As below.
   }
   return undefined
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Call, type Delivery, startTimer, stopTimer } from '../src/adapter.ts'
+import { afterMacrotask, type Call, type Delivery, startTimer, stopTimer } from '../src/adapter.ts'
 import { abandon, type BackgroundTasks } from '../src/background-tasks.ts'
 import { print } from '../src/errors.ts'
 import { newGate } from '../src/values.ts'
@@ -50,6 +50,7 @@ export function invocationBy(key: object, context: LambdaContextLike | undefined
 export class Invocation {
   /** What starts the tasks that wait for the end of a stream; undefined where the response is not streamed. */
   starts: ((delivery: Delivery) => void)[] | undefined
+  #left: Delivery | undefined
   readonly #context: LambdaContextLike | undefined
   readonly #lists: Set<BackgroundTasks> = new Set()
   /** What runs. */
@@ -76,8 +77,15 @@ export class Invocation {
     response: Response | undefined,
   ): Promise<Response | undefined> | undefined {
     if (!this.starts) return this.#answer(afterReturn(start, call, response))
-    this.starts.push(start)
+    if (this.#left) afterMacrotask(start, this.#left)
+    else this.starts.push(start)
     return undefined
+  }
+
+  /** The stream has left. */
+  leave(delivery: Delivery): void {
+    this.#left = delivery
+    for (const start of this.starts ?? []) afterMacrotask(start, delivery)
   }
 
   /** Settles when nothing runs any more, or the time is over: what runs then is abandoned. */

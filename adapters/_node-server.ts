@@ -25,6 +25,7 @@ interface SocketLike {
 interface RequestLike {
   readonly httpVersionMajor: number
   readonly socket: SocketLike
+  once(event: 'close', listener: () => void): unknown
 }
 
 interface ResponseLike {
@@ -68,17 +69,24 @@ export function nodeServer(server: NodeServerLike): Stoppable {
       connectionClosed()
     })
   }
-  const onRequest = ({ httpVersionMajor, socket }: RequestLike, response: ResponseLike): void => {
-    const connection = connections.get(socket)
-    if (!connection || httpVersionMajor > 1) return
+  const onRequest = (request: RequestLike, response: ResponseLike): void => {
+    const connection = connections.get(request.socket)
+    if (!connection || request.httpVersionMajor > 1) return
     connection.running++
     connection.last = response
     if (closing) sayLast(connection)
+    const ended = (): void => {
+      connection.read = connection.socket.bytesRead
+      if (closing) closeIfIdle(connection)
+    }
     response.once('close', () => {
       connection.running--
-      connection.read = socket.bytesRead
       if (connection.last === response) connection.last = undefined
-      if (closing) closeIfIdle(connection)
+      ended()
+    })
+    // The rest of a body may come after the response.
+    request.once('close', () => {
+      if (connection.running === 0) ended()
     })
   }
   const onSession = (session: SessionLike): void => {
@@ -91,6 +99,10 @@ export function nodeServer(server: NodeServerLike): Stoppable {
   server.on('session', onSession)
   // An HTTP/2 server, known by `updateSettings`, treats its streams in another way once somebody listens to `request`.
   if (!('updateSettings' in server) || server.listenerCount('request') > 0) server.prependListener('request', onRequest)
+  // These take the place of `request` where somebody listens to them.
+  for (const event of ['checkContinue', 'checkExpectation']) {
+    if (server.listenerCount(event) > 0) server.prependListener(event, onRequest)
+  }
 
   return {
     stop: () =>

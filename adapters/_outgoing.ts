@@ -29,15 +29,25 @@ interface SocketLike {
 /** Finds it in `env.outgoing` (@hono/node-server), in `res` beside or among the arguments, in srvx's request, or around it all. */
 export function outgoingOf({ request, platform }: Call): OutgoingLike | undefined {
   for (let i = 0; i < platform.length; i++) {
-    const argument = platform[i]
-    if (isOutgoing(argument?.outgoing)) return argument.outgoing
-    if (isOutgoing(argument?.res)) return argument.res
-    if (isOutgoing(argument)) return argument
+    const outgoing = outgoingIn(platform[i])
+    if (outgoing) return outgoing
   }
   return (runtimeOf(request)?.node?.res as OutgoingLike | undefined) ?? ambientOutgoing()
 }
 
-export function isOutgoing(value: unknown): value is OutgoingLike {
+/** The one that an argument of the host is, or has. */
+export function outgoingIn(argument: any): OutgoingLike | undefined {
+  try {
+    if (isOutgoing(argument?.outgoing)) return argument.outgoing
+    if (isOutgoing(argument?.res)) return argument.res
+    if (isOutgoing(argument)) return argument
+  } catch {
+    // Some wrap their `env` so that it throws for a name that it does not have.
+  }
+  return undefined
+}
+
+function isOutgoing(value: unknown): value is OutgoingLike {
   if (typeof value !== 'object' || value === null || !('writableFinished' in value)) return false
   // Of a remote object (Workers RPC) every property is there, and a function.
   return typeof value.writableFinished !== 'function'
@@ -53,7 +63,7 @@ export function afterOutgoing(start: Left, outgoing: OutgoingLike): void {
 }
 
 /** The end of a socket that is not kept alive has yet to leave, in a turn of the event loop after this one. */
-function afterTurn(left: Left, delivery: Delivery, { req, stream }: OutgoingLike): void {
+export function afterTurn(left: Left, delivery: Delivery, { req, stream }: OutgoingLike): void {
   afterSharedMacrotask(left, delivery, !stream && req?.socket?.writableEnded === false)
 }
 
@@ -76,15 +86,24 @@ export function whenLeft(
   // A pipelined response that waits for its socket hears nothing of that one's death (before Node 24).
   const queue = queueOf(socket)
   let over = false
-  const close = (): void => {
+  const close = (finished?: typeof FINISHED): void => {
     if (over) return
     over = true
     queue?.delete(close)
-    call(left, deliveryOf(outgoing), outgoing)
+    call(left, finished === FINISHED ? 'flushed' : deliveryOf(outgoing), outgoing)
   }
   queue?.add(close)
   // Not `once`, which would wrap it: `over` says the same.
   outgoing.on('close', close)
+  if (!isServed(outgoing)) outgoing.on('finish', () => close(FINISHED))
+}
+
+const FINISHED = Symbol('finished')
+
+/** By a server of Node. What bridges and test tools make may say no more than that it has finished. */
+function isServed({ socket, stream, req }: OutgoingLike): boolean {
+  const { destroyed } = ((socket ?? req?.socket) as SocketLike | null | undefined) ?? {}
+  return typeof destroyed === 'boolean' || stream !== undefined
 }
 
 /** The waiting responses of a socket, which share one listener: an eleventh would print a warning. */

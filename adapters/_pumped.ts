@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Delivery } from '../src/adapter.ts'
+import { type Delivery, startTimer, stopTimer } from '../src/adapter.ts'
 
 /** How long a body may stay unread, in milliseconds, until it counts as returned. */
 export const UNREAD_MS = 100
@@ -27,19 +27,19 @@ export function pumped(
   const { readable, writable } = new IdentityTransformStream()
   const reader = body.getReader()
   const writer = writable.getWriter()
-  let unread: ReturnType<typeof setTimeout> | undefined
+  let unread: unknown
   const pump = async (): Promise<void> => {
     for (;;) {
       const { done, value } = await reader.read()
-      unread ??= setTimeout(over, UNREAD_MS, 'returned')
+      unread ??= startTimer(() => over('returned'), UNREAD_MS)
       await (done ? writer.close() : writer.write(value))
-      clearTimeout(unread)
+      stopTimer(unread)
       if (done) return over('returned')
     }
   }
   request?.signal?.addEventListener('abort', () => over('aborted'))
   pump().catch((error) => {
-    clearTimeout(unread)
+    stopTimer(unread)
     over('aborted')
     for (const end of [reader.cancel(error), writer.abort(error)]) end.catch(() => {})
   })

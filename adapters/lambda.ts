@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Adapter, afterMacrotask, type Delivery } from '../src/adapter.ts'
+import type { Adapter, Delivery } from '../src/adapter.ts'
 import { checked, milliseconds, type Rules, refuse } from '../src/rules.ts'
 import { isFunction } from '../src/values.ts'
 import { invocationBy, invocationOf, type LambdaContextLike, lambdaContextOf, MARGIN_MS } from './_lambda.ts'
@@ -103,8 +103,7 @@ export function streaming<H extends (event: any, responseStream: any, context: a
       leaving = leftBy(stream)
       return result
     } finally {
-      const delivery = await invocation.inTime(leaving)
-      for (const start of invocation.starts) afterMacrotask(start, delivery ?? 'returned')
+      invocation.leave((await invocation.inTime(leaving)) ?? 'returned')
       await invocation.end()
     }
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Adapter } from '../src/adapter.ts'
+import type { Adapter, Delivery } from '../src/adapter.ts'
 import type { BackgroundTasks } from '../src/background-tasks.ts'
 import { type Drainable, type OpenList, Scope } from '../src/create-background-tasks.ts'
 import { guarded } from '../src/errors.ts'
@@ -15,7 +15,7 @@ import { extenderOfHost } from './_extender.ts'
 import { holdEnd } from './_held-end.ts'
 import { matching } from './_matches.ts'
 import { type NodeServerLike, nodeServer } from './_node-server.ts'
-import { afterOutgoing, type OutgoingLike, outgoingOf, whenLeft } from './_outgoing.ts'
+import { afterOutgoing, afterTurn, type OutgoingLike, outgoingOf, whenLeft } from './_outgoing.ts'
 import { type GracefulShutdownOptions, type Host, shutdownOn } from './_shutdown.ts'
 import { processSignals } from './_signals.ts'
 
@@ -72,8 +72,7 @@ export type TasksFor = ((res: OutgoingLike) => BackgroundTasks) & Drainable
 export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>): TasksFor {
   // A property, as a WeakMap grows dear under load.
   const list = Symbol('background tasks')
-  type Listed = OutgoingLike & { [list]?: OpenList & { isWatched?: boolean } }
-  const { afterResponse } = node()
+  type Listed = OutgoingLike & { [list]?: OpenList & { isWatched?: boolean; left?: Delivery } }
   const adapter: Adapter = {
     name: 'node',
     // Nobody tells when such a handler has ended; the end of its response is the end of it.
@@ -85,13 +84,19 @@ export function createTasksFor(options?: Omit<BackgroundTasksOptions, 'adapter'>
       const settle = (status?: number): unknown => res[list].settle(undefined, { status })
       // Its client may rely on what the queue has.
       if (scope.options.queue) holdEnd(res, () => settle(res.statusCode))
-      whenLeft(res, () => {
+      whenLeft(res, (delivery) => {
+        res[list].left = delivery
         // Of a client that left before it, a status says nothing: Koa's is 404 until there is a body.
         const status = res.headersSent === false ? undefined : res.statusCode
         guarded('the queue did not take the tasks of a response', () => settle(status))
       })
     },
-    afterResponse,
+    afterResponse(start, { platform: [res] }) {
+      // Not asked for again: of bridges to Lambda `close` is an event that comes once, and leaves no trace.
+      const { left } = res[list]
+      if (left) afterTurn(start, left, res)
+      else afterOutgoing(start, res)
+    },
   }
   if (options !== undefined && !isObject(options)) refuse('options', 'an object', options, 'create background tasks')
   const scope = new Scope({ ...options, adapter }, () => adapter)

@@ -96,10 +96,12 @@ export function recordTasks(): TaskRecorder {
     scopes.add(scope)
     scope.impatient = true
     const { observer } = scope.options
-    scope.options.observer = (event) => {
+    const recorded = (event: TaskEvent): unknown => {
       record(event)
-      observer?.(event)
+      // What it gives is looked at: it may reject.
+      return observer?.(event)
     }
+    scope.options.observer = Object.assign(recorded, { trace: observer?.trace })
   }
 
   return {

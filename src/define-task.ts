@@ -20,7 +20,7 @@ export interface TaskContext {
   readonly attempt: number
   /** Aborted when the attempt exceeds `timeoutMs`, and when a drain reaches its deadline. */
   readonly signal: AbortSignal
-  /** How the request ended that the task was added in. */
+  /** How the request ended that the task was added in. The worker of a queue does not know it: there nothing threw. */
   readonly outcome: Outcome
 }
 

@@ -37,12 +37,14 @@ function callWithin(
   args: unknown[],
 ): unknown {
   const store: Store = { owner }
-  const result = asyncOwner.run(store, callNow, owner, work, args) as Promise<unknown>
+  const result = asyncOwner.run(store, callNow, owner, work, args)
   // What the task has started, such as a timer, may drain once it is over.
   const over = (): void => {
     store.owner = undefined
   }
-  result.then(over, over)
+  // What passes for an async function (debounced ones do) may give anything.
+  if (result instanceof Promise) result.then(over, over)
+  else over()
   return result
 }
 

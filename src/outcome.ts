@@ -14,10 +14,19 @@ import { isPromise, isResponse } from './values.ts'
 export function outcomeOf(response: unknown, ending: Ending | undefined): Outcome {
   const threw = isObject(ending) && 'error' in ending
   return {
-    status: ending?.status ?? (isResponse(response) ? response.status : undefined),
+    status: ending?.status ?? statusOf(response),
     threw,
     error: ending?.error,
     delivery: undefined,
+  }
+}
+
+function statusOf(response: unknown): number | undefined {
+  try {
+    return isResponse(response) ? response.status : undefined
+  } catch {
+    // A proxy of a Response, which the getters of some hosts refuse.
+    return undefined
   }
 }
 

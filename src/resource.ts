@@ -32,8 +32,15 @@ export async function disposeAll(resources: object[] | undefined, scope: Scope):
       const disposer = (resource as Resource)[disposerOf(resource) as symbol] as () => unknown
       await callInTask(scope, disposer.bind(resource), [])
     } catch (error) {
-      const name = `dispose ${resource.constructor?.name || 'resource'}`
-      report(scope, error, { id: crypto.randomUUID(), name, attempt: 1 })
+      report(scope, error, { id: crypto.randomUUID(), name: `dispose ${nameOf(resource)}`, attempt: 1 })
     }
+  }
+}
+
+function nameOf(resource: object): string {
+  try {
+    return resource.constructor.name || 'resource'
+  } catch {
+    return 'resource'
   }
 }

@@ -54,8 +54,9 @@ export class Run extends EntryQueue {
     this.#stopped &&= this.size > 0
     this.append(entry)
     this.scope.unsettled++
-    tell(this, entry, 'added')
+    // Before anybody is told, who may add another.
     this.#chain = this.#chain.then(this.#step)
+    tell(this, entry, 'added')
   }
 
   /** Keeps a resource until the last task has ended. Where there is none, it goes in the async context of this call. */

@@ -12,6 +12,7 @@ import { callInTask } from './in-task.ts'
 import { tell } from './observer.ts'
 import { backoffMs, isLast } from './retry.ts'
 import type { Run } from './run-list.ts'
+import { newGate } from './values.ts'
 
 /** Runs the task; its end is told to the run. */
 export function runTask(entry: Entry, run: Run): void {
@@ -58,13 +59,16 @@ function attemptUnder(policy: Policy, entry: Entry, run: Run): void {
   const controller = task && new AbortController()
   const attempt = new Attempt(controller)
   policy.stop = (reason) => attempt.stop(reason)
+  // Made before the call: a reaction runs in the async context of its `then`, and this attempt may enter another one.
+  const again = retry && newGate()
+  again?.promise.then(() => runTask(entry, run))
   const fail = (error: unknown): void => {
     if (!retry || isLast(retry, number, error)) run.end(entry, 'failed', { error })
     else tell(run, entry, 'retrying', { error })
-    if (entry.ended || !retry) return
+    if (entry.ended || !again) return
     // What ends the wait is told no duration: no attempt runs.
     entry.startedAt = undefined
-    const wait = startTimer(() => runTask(entry, run), run.scope.impatient ? 0 : backoffMs(retry, number))
+    const wait = startTimer(again.open, run.scope.impatient ? 0 : backoffMs(retry, number))
     // Not `policy`, which would keep the input as long as an attempt hangs.
     if (entry.policy) entry.policy.stop = () => stopTimer(wait)
   }

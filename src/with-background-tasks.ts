@@ -42,7 +42,8 @@ export function wrap<P extends unknown[], R extends Request>(
 
 // Apart, for its closures: see observer.ts.
 function settleLater(call: OpenedCall, result: Promise<Response>): Promise<Response> {
-  return result.then(
+  // Of a promise it is the same; a thenable may do anything.
+  return Promise.resolve(result).then(
     (response) => settle(call, response) as typeof response,
     (error) => fail(call, error),
   )

@@ -648,3 +648,22 @@ test('a nested wrapper and the one around it use one list of resources', async (
   await outer.drain()
   expect(log).toEqual(['inner task', 'outer task', 'disposed inner', 'disposed outer'])
 })
+
+test('a resource that cannot even be looked at any more keeps no other from being disposed of', async () => {
+  const log: string[] = []
+  const failures: string[] = []
+  const { call, handler } = wrapped(
+    (tasks) => {
+      tasks.use(resource(log, 'other'))
+      const { proxy, revoke } = Proxy.revocable(resource(log, 'revoked'), {})
+      tasks.use(proxy)
+      tasks.add(revoke)
+      return ok()
+    },
+    { onError: (_error, { name }) => void failures.push(name) },
+  )
+  await call()
+  expect(await handler.drain({ timeoutMs: 1_000 })).toMatchObject({ succeeded: 1, abandoned: [] })
+  expect(log).toEqual(['disposed other'])
+  expect(failures).toEqual(['dispose resource'])
+})

@@ -1,4 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, test } from 'vitest'
+import { isTurnOver } from '../src/fairness.ts'
 import { type BackgroundTasks, defineTask } from '../src/index.ts'
 import { deferred, endsOf, ok, turn, wrapped } from './_wrapped.ts'
 
@@ -266,4 +268,62 @@ describe('fairness', () => {
   test('and a timer as well', async () => {
     expect(await turnsDuring(20, slow, (callback) => setTimeout(callback, 0))).toBeGreaterThanOrEqual(4)
   })
+})
+
+test('a task that an observer adds while it is told of another has its own async context, and the other one too', async () => {
+  const storage = new AsyncLocalStorage<string>()
+  const seen: string[] = []
+  let list: BackgroundTasks | undefined
+  const { call, handler } = wrapped(
+    (tasks) => {
+      list = tasks
+      storage.run('handler', () =>
+        tasks.add(function work() {
+          seen.push(`work in ${storage.getStore()}`)
+        }),
+      )
+      return ok()
+    },
+    {
+      observer({ type, task }) {
+        if (type !== 'added' || task.name !== 'work') return
+        storage.run('observer', () =>
+          list?.add(function audit() {
+            seen.push(`audit in ${storage.getStore()}`)
+          }),
+        )
+      },
+    },
+  )
+  await call()
+  await handler.drain()
+  expect(seen).toEqual(['work in handler', 'audit in observer'])
+})
+
+test('an attempt runs in the async context of the add, whatever the one before it has entered', async () => {
+  const storage = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const { call, handler } = wrapped(
+    (tasks) => {
+      storage.run('add', () =>
+        tasks.add(async () => {
+          seen.push(storage.getStore())
+          storage.enterWith('attempt')
+          throw new Error('no')
+        }),
+      )
+      return ok()
+    },
+    { retry: { attempts: 3, delayMs: 0 } },
+  )
+  await call()
+  await handler.drain()
+  expect(seen).toEqual(['add', 'add', 'add'])
+})
+
+test('what is left of a very long list that was cleared gives the event loop back, seldom', () => {
+  const turn = { tasksThisTurn: 0, turnStart: 0, size: 0 }
+  const gaveWay = Array.from({ length: 100_000 }, () => isTurnOver(turn)).filter(Boolean).length
+  expect(gaveWay).toBeGreaterThan(5)
+  expect(gaveWay).toBeLessThan(50)
 })

@@ -309,3 +309,67 @@ describe('an observer', () => {
     expect(ends.sort()).toEqual(['one', 'two'])
   })
 })
+
+describe('a task that is not what it seems', () => {
+  test('and calls itself async, but gives no promise, has succeeded', async () => {
+    // As debounce-fn makes them.
+    const mimic = Object.setPrototypeOf(
+      function mimic() {},
+      Object.getPrototypeOf(async () => {}),
+    )
+    const { call, handler, log } = wrapped((tasks) => {
+      tasks.add(mimic)
+      return ok()
+    })
+    await call()
+    await handler.drain({ timeoutMs: 1_000 })
+    expect(log().at(-1)).toBe('succeeded mimic')
+  })
+
+  test('and throws what cannot be looked at, has failed, also with further attempts to come', async () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    const thrown: unknown[] = [
+      Object.assign(new Error('no'), { name: Symbol('name') }),
+      Object.defineProperty(new Error('no'), 'name', { get: () => expect.fail('meant to throw') }),
+      proxy,
+    ]
+    const { call, handler } = wrapped(
+      (tasks) => {
+        for (const error of thrown) {
+          tasks.add(async () => {
+            throw error
+          })
+        }
+        tasks.add(function next() {})
+        return ok()
+      },
+      { retry: { attempts: 2, delayMs: 0 } },
+    )
+    await call()
+    expect(await handler.drain({ timeoutMs: 1_000 })).toEqual({ succeeded: 1, failed: 3, discarded: 0, abandoned: [] })
+  })
+
+  test('has failed, and the next one runs, where console.error throws', async () => {
+    const { handler, call } = wrapped(
+      (tasks) => {
+        tasks.add(() => {
+          throw new Error('no')
+        })
+        tasks.add(function next() {})
+        return ok()
+      },
+      { onError: undefined },
+    )
+    const print = console.error
+    console.error = (): never => {
+      throw new Error('no console.error in tests, please')
+    }
+    try {
+      await call()
+      expect(await handler.drain({ timeoutMs: 1_000 })).toMatchObject({ succeeded: 1, failed: 1, abandoned: [] })
+    } finally {
+      console.error = print
+    }
+  })
+})

@@ -386,3 +386,46 @@ describe('an adapter', () => {
     expect(log().at(-1)).toBe('succeeded task')
   })
 })
+
+describe('a handler that returns what is odd', () => {
+  const added = (answer: () => unknown): ReturnType<typeof wrapped> =>
+    wrapped((tasks) => {
+      tasks.add(function task() {})
+      return answer()
+    })
+
+  test('a thenable of its own is awaited', async () => {
+    const response = ok()
+    const { call, handler, log } = added(() => ({
+      // biome-ignore lint/suspicious/noThenProperty: it is what is tested.
+      then(resolve: (value: unknown) => void) {
+        resolve(response)
+      },
+    }))
+    expect(await call()).toBe(response)
+    await handler.drain({ timeoutMs: 1_000 })
+    expect(log().at(-1)).toBe('succeeded task')
+  })
+
+  test('a thenable that throws counts as a handler that threw', async () => {
+    const { call, handler, log } = added(() => ({
+      // biome-ignore lint/suspicious/noThenProperty: it is what is tested.
+      then() {
+        throw new Error('meant to throw')
+      },
+    }))
+    await expect(async () => await call()).rejects.toThrow('meant to throw')
+    await handler.drain({ timeoutMs: 1_000 })
+    expect(log().at(-1)).toBe('discarded task')
+  })
+
+  test('a Response that cannot be read is passed through, and its tasks run', async () => {
+    // Node's getters refuse a proxy.
+    const response = new Proxy(ok(), {})
+    const { call, handler, log } = added(() => response)
+    expect(await call()).toBe(response)
+    await handler.drain({ timeoutMs: 1_000 })
+    expect(log().at(-1)).toBe('succeeded task')
+    expect(takePrinted()).toHaveLength(1)
+  })
+})

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { detached } from '../../adapters/detached.ts'
 import { type BackgroundTasksOptions, type RunOn, withBackgroundTasks } from '../../src/index.ts'
 import { deferred, ok, turn, wrapped } from '../_wrapped.ts'
@@ -265,4 +265,24 @@ describe('a response that is not wrapped, and whose tasks run', () => {
     expect(await call()).toBe(response)
     await handler.drain()
   })
+})
+
+test('a tracked body that nobody reads counts as returned also where a test has installed fake timers', async () => {
+  const { handler, call, log } = wrapped(
+    (tasks) => {
+      tasks.add(function task() {})
+      return ok()
+    },
+    { adapter: detached(), start: 'body' },
+  )
+  const real = setTimeout
+  vi.useFakeTimers()
+  try {
+    await call()
+    await new Promise((resolve) => real(resolve, 300))
+    expect(log().at(-1)).toBe('succeeded task')
+  } finally {
+    vi.useRealTimers()
+  }
+  await handler.drain()
 })

@@ -137,6 +137,21 @@ describe('the host of a call', () => {
     expect([adapter.name, adapter.keepAlive !== undefined]).toEqual([name, isHeld])
   })
 
+  test('asks all the others when one argument throws for names it does not have', () => {
+    const strict = new Proxy(
+      {},
+      {
+        get(_env, name) {
+          throw new ReferenceError(`no ${String(name)}`)
+        },
+      },
+    )
+    expect(detect(call([strict, { outgoing: res }])).name).toBe('node')
+    expect(detect(call([strict, { ctx: extender }])).keepAlive).toBeDefined()
+    Object.assign(host, { [VERCEL]: { get: () => extender } })
+    expect(detect(call([strict])).keepAlive).toBeDefined()
+  })
+
   test('with all of them absent has nothing to hold it, and its tasks run all the same', async () => {
     const known = [VERCEL, NEXT, 'Netlify', 'EdgeRuntime', 'awslambda', 'Deno', 'Bun']
     expect(known.filter((key) => key in host)).toEqual([])

@@ -412,6 +412,35 @@ describe('a server of Node', () => {
     await stopped
   })
 
+  /** Sends a POST whose body follows the first answer to it, and measures how long the server then takes to stop. */
+  async function stoppedWithin(server: ReturnType<typeof createServer>, header = ''): Promise<number> {
+    const stoppable = stoppableServer(server)
+    const { port } = await listening(server)
+    const socket = await connected(port)
+    onTestFinished(() => void socket.destroy())
+    socket.write(`POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n${header}\r\n`)
+    await once(socket, 'data')
+    socket.write('0123456789')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const since = performance.now()
+    await stoppable.stop()
+    return performance.now() - since
+  }
+
+  // Node closes an idle connection by itself, after 5 seconds and more.
+  test('closes at once a connection whose body came after its response', async () => {
+    const server = createServer((_req, res) => void res.writeHead(401).end('no'))
+    expect(await stoppedWithin(server)).toBeLessThan(2_000)
+  })
+
+  test('closes at once a connection that had asked before it sent its body', async () => {
+    const server = createServer().on('checkContinue', (req, res) => {
+      res.writeContinue()
+      req.resume().on('end', () => res.end('ok'))
+    })
+    expect(await stoppedWithin(server, 'Expect: 100-continue\r\n')).toBeLessThan(2_000)
+  })
+
   test('keeps its own `closeIdleConnections`', async () => {
     const server = createServer()
     const { closeIdleConnections } = server

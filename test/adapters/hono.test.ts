@@ -7,6 +7,7 @@ import { HTTPException } from 'hono/http-exception'
 import { stream, streamSSE } from 'hono/streaming'
 import { describe, expect, test } from 'vitest'
 import { type BackgroundTasksVariables, backgroundTasks } from '../../adapters/hono.ts'
+import { workers } from '../../adapters/workers.ts'
 import {
   type BackgroundTasks,
   type BackgroundTasksOptions,
@@ -82,6 +83,30 @@ describe('with app.request(), where there is no host at all', () => {
     await app.request('/other/x')
     expect(lists.length).toBe(2)
     expect(lists[0]).not.toBe(lists[1])
+  })
+
+  test.each([
+    ['detected', {}],
+    ['workers()', { adapter: workers() }],
+  ])('an env that throws for names it does not have costs no waitUntil: %s', async (_name, options) => {
+    const strict = new Proxy(
+      {},
+      {
+        get(_env, name) {
+          if (typeof name === 'symbol') return undefined
+          throw new ReferenceError(`no ${name}`)
+        },
+      },
+    )
+    const held: unknown[] = []
+    const app = new Hono().use(backgroundTasks(options)).get('/', (c) => {
+      c.var.tasks.add(task)
+      return c.text('ok')
+    })
+    const context = { waitUntil: (work: unknown) => void held.push(work), passThroughOnException() {}, props: {} }
+    expect((await app.fetch(new Request('http://localhost/'), strict, context)).status).toBe(200)
+    expect(held.length).toBe(1)
+    await held[0]
   })
 
   test("app.fetch may itself be wrapped: one list, the outermost's", async () => {

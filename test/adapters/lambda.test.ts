@@ -227,6 +227,22 @@ describe.each(adapters)('a function that streams its response, by %s', (_name, o
     expect(seen('added task', 'started task flushed', ...rest)).toEqual(['added task', 'started task flushed', ...rest])
   })
 
+  test('runs a task that is added when the list was empty already, and ends then', async () => {
+    const app = new Hono().use(background).get('/', (c) => {
+      const { tasks } = c.var
+      const { promise, resolve } = Promise.withResolvers<void>()
+      tasks.add(function first() {
+        resolve()
+      })
+      promise.then(() => tasks.add(function second() {}))
+      return c.text('at once')
+    })
+    const context = lambdaContext(3_000)
+    await invoke(app, context)
+    expect(seen('succeeded second flushed', 'frozen')).toEqual(['succeeded second flushed', 'frozen'])
+    expect(context.getRemainingTimeInMillis()).toBeGreaterThan(1_500)
+  })
+
   test('ends a long stream first, with a task that is added while it flows', async () => {
     const app = new Hono().use(background).get('/', (c) =>
       stream(c, async (out) => {

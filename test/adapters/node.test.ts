@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter, once } from 'node:events'
-import { createServer, request as httpRequest, type ServerResponse } from 'node:http'
+import { createServer, request as httpRequest, IncomingMessage, ServerResponse } from 'node:http'
 import http2 from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import Koa from 'koa'
 import { describe, expect, test } from 'vitest'
 import { createTasksFor, node, tasksFor } from '../../adapters/node.ts'
@@ -397,4 +398,72 @@ test('50 requests on one keep-alive socket print no listener warning', async () 
   agent.destroy()
   process.off('warning', warned)
   expect(warnings).toEqual([])
+})
+
+describe('a response that is no real one', () => {
+  /** As serverless-http makes them: `close` is an event only. */
+  function served(emits: readonly string[]): ServerResponse {
+    const outgoing = new ServerResponse(new IncomingMessage(new PassThrough() as unknown as Socket))
+    const sink = new PassThrough()
+    sink.resume()
+    outgoing.assignSocket(sink as unknown as Socket)
+    outgoing.on('finish', () => {
+      for (const event of emits) outgoing.emit(event)
+    })
+    return outgoing
+  }
+
+  test('and says `close` without having closed starts its tasks', async () => {
+    const log: string[] = []
+    const tasksOf = createTasksFor({ observer: ({ type }) => void log.push(type) })
+    const outgoing = served(['close'])
+    tasksOf(outgoing).add(() => {})
+    outgoing.end('x')
+    await tasksOf.drain({ timeoutMs: 1_000 })
+    expect(log).toEqual(['added', 'started', 'succeeded'])
+  })
+
+  test.each([
+    ['of node-mocks-http', () => new MockResponse()],
+    ['with a socket that is a mere object', () => withFakeSocket()],
+  ])('and never says `close` starts them when it has finished: %s', async (_name, make) => {
+    const log: string[] = []
+    const tasksOf = createTasksFor({ observer: ({ type, delivery }) => void log.push(`${type} ${delivery}`) })
+    const outgoing = make()
+    tasksOf(outgoing).add(() => {})
+    outgoing.end()
+    await tasksOf.drain({ timeoutMs: 1_000 })
+    expect(log).toEqual(['added undefined', 'started flushed', 'succeeded flushed'])
+  })
+
+  /** Shaped after node-mocks-http: an emitter that finishes. */
+  class MockResponse extends EventEmitter {
+    statusCode = 200
+    writableFinished = false
+    end(): void {
+      this.writableFinished = true
+      this.emit('finish')
+    }
+  }
+
+  /** Shaped after @vendia/serverless-express: a real one on a socket that is none. */
+  function withFakeSocket(): ServerResponse {
+    const outgoing = new ServerResponse(new IncomingMessage({ encrypted: false } as unknown as Socket))
+    const written = {
+      _writableState: {},
+      writable: true,
+      on() {},
+      removeListener() {},
+      destroy() {},
+      cork() {},
+      uncork() {},
+    }
+    const write = (_data: unknown, encoding: unknown, done?: () => void): boolean => {
+      const called = typeof encoding === 'function' ? (encoding as () => void) : done
+      called?.()
+      return true
+    }
+    outgoing.assignSocket(Object.assign(written, { write }) as unknown as Socket)
+    return outgoing
+  }
 })

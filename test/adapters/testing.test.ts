@@ -7,7 +7,9 @@ import {
   type BackgroundTasks,
   type BackgroundTasksOptions,
   defineTask,
+  type Observer,
   type PendingTask,
+  withBackgroundTasks,
 } from '../../src/index.ts'
 import { takePrinted } from '../_printed.ts'
 import { deferred, ok, turn, wrapped } from '../_wrapped.ts'
@@ -541,4 +543,24 @@ describe('the same recorder', () => {
       succeeded: 1,
     })
   })
+})
+
+test('an observer that rejects is printed, as without a recorder', async () => {
+  const recorder = recordTasks()
+  const handler = withBackgroundTasks(
+    (_request, tasks) => {
+      tasks.add(function task() {})
+      return new Response('ok')
+    },
+    {
+      adapter: recorder,
+      observer: (async () => {
+        throw new Error('meant to throw')
+      }) as unknown as Observer,
+    },
+  )
+  await handler(new Request('http://localhost/'))
+  await recorder.runAll()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(takePrinted()).toEqual(Array(3).fill('background-tasks: observer failed: Error: meant to throw'))
 })
