@@ -100,10 +100,10 @@ export function whenLeft(
 
 const FINISHED = Symbol('finished')
 
-/** By a server of Node. What bridges and test tools make may say no more than that it has finished. */
+/** By a server of Node. What bridges and test tools make may say no more than that it has finished, or call that closed. */
 function isServed({ socket, stream, req }: OutgoingLike): boolean {
-  const { destroyed } = ((socket ?? req?.socket) as SocketLike | null | undefined) ?? {}
-  return typeof destroyed === 'boolean' || stream !== undefined
+  const connection = socket ?? req?.socket
+  return stream !== undefined || (typeof connection === 'object' && connection !== null && 'bytesRead' in connection)
 }
 
 /** The waiting responses of a socket, which share one listener: an eleventh would print a warning. */

@@ -4,6 +4,7 @@ import { createServer, request as httpRequest, IncomingMessage, ServerResponse }
 import http2 from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
+import Fastify from 'fastify'
 import Koa from 'koa'
 import { describe, expect, test } from 'vitest'
 import { createTasksFor, node, tasksFor } from '../../adapters/node.ts'
@@ -432,6 +433,19 @@ describe('a response that is no real one', () => {
     const outgoing = make()
     tasksOf(outgoing).add(() => {})
     outgoing.end()
+    await tasksOf.drain({ timeoutMs: 1_000 })
+    expect(log).toEqual(['added undefined', 'started flushed', 'succeeded flushed'])
+  })
+
+  test('of an injected request of Fastify was delivered', async () => {
+    const log: string[] = []
+    const tasksOf = createTasksFor({ observer: ({ type, delivery }) => void log.push(`${type} ${delivery}`) })
+    const app = Fastify()
+    app.get('/', async (_request, reply) => {
+      tasksOf(reply.raw).add(() => {})
+      return 'ok'
+    })
+    expect((await app.inject('/')).statusCode).toBe(200)
     await tasksOf.drain({ timeoutMs: 1_000 })
     expect(log).toEqual(['added undefined', 'started flushed', 'succeeded flushed'])
   })
