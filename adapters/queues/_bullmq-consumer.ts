@@ -82,15 +82,16 @@ export class BullConsumer implements Consumer {
     this.#worker.run().catch(() => {})
   }
 
-  stop(): void {
+  stop(): Promise<void> {
     // Not its `close`, which would leave timers behind where the server is gone.
     this.#idle ??= this.#worker.pause().catch(() => {})
     this.#leases.hurry(this.#settings.timeoutMs)
+    // What it was about to take has come by then.
+    return within(GOODBYE_MS, this.#idle).catch(() => {})
   }
 
   async close(): Promise<void> {
-    this.stop()
-    await within(1000, this.#idle as Promise<void>).catch(() => {})
+    await this.stop()
     this.#leases.stop()
     this.#upkeep?.stop()
     await this.#worker.close(true)
@@ -139,6 +140,9 @@ export class BullConsumer implements Consumer {
     }
   }
 }
+
+/** How long a server may take to answer what it was asked before. */
+const GOODBYE_MS = 1000
 
 /** What BullMQ does where it could not complete a job. It is left to the next worker instead. */
 const refuse: Move = (error) => Promise.reject(error)

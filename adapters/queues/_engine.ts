@@ -91,7 +91,7 @@ export type Perform = (job: TakenJob) => Promise<Verdict>
 
 /** Takes the jobs of one task. */
 export interface Consumer {
-  /** Called once. Takes nothing new from this call on; what it has taken by then is `abandoned` by `perform` at once. */
+  /** Called once. Takes nothing new from this call on, and resolves when what it had taken by then was given to `perform`. */
   stop(): void | Promise<void>
   /** Called once, when nothing runs any more. */
   close(): Promise<void>

@@ -61,9 +61,7 @@ export class JobRun implements TaskInfo {
   start(): Promise<Verdict> {
     const { name } = this
     const task = this.#task
-    const verdict = new Promise<Verdict>((resolve) => {
-      this.#resolve = resolve
-    })
+    const verdict = this.#verdict()
     if (this.#problem !== undefined) {
       this.#fail(this.#problem, true)
       return verdict
@@ -88,6 +86,13 @@ export class JobRun implements TaskInfo {
     return verdict
   }
 
+  /** Leaves it to another worker, without a word to observers: it was not started. */
+  giveBack(): Promise<Verdict> {
+    const verdict = this.#verdict()
+    this.#decide('abandoned', {}, 0, () => {})
+    return verdict
+  }
+
   /** Gives it up, if it still goes on: the engine is to run it again. */
   abandon(reason: string): void {
     if (this.#isDecided) return
@@ -100,6 +105,12 @@ export class JobRun implements TaskInfo {
   /** Waits no longer for the engine to hear how it ended. */
   giveUp(): void {
     this.#settled?.(new Error('it did not answer'))
+  }
+
+  #verdict(): Promise<Verdict> {
+    return new Promise((resolve) => {
+      this.#resolve = resolve
+    })
   }
 
   #succeed(result: unknown): void {

@@ -101,7 +101,8 @@ export class RabbitConsumer implements Consumer, Holder {
   #take(channel: RabbitChannel, message: AmqpMessageLike | null): void {
     // The server ended it: the queue was deleted, or has moved.
     if (!message) channel.close()
-    else if (this.isStopped) giveBack({ channel, message })
+    // That of a channel which comes too late. On the other one it was under way when this was stopped, and counts as a start.
+    else if (this.isStopped && channel !== this.#channel) giveBack({ channel, message })
     else this.#accept({ channel, message })
   }
 

@@ -57,7 +57,11 @@ export class Worker implements QueueWorker {
   /** Settles when the consumer that is about to start has done so, or failed. */
   #starting: Promise<void> = Promise.resolve()
   #isClosing = false
-  #stopped: Promise<unknown> | undefined
+  /** Nothing is started any more. */
+  #isOver = false
+  /** Its consumers give nothing any more, or only what is too late. */
+  #hasStopped = false
+  #stopped: Promise<void> | undefined
   #closed: Promise<unknown> | undefined
 
   constructor(host: WorkerHost, settings: Settings) {
@@ -80,10 +84,10 @@ export class Worker implements QueueWorker {
 
   /** Runs a job of a task, and says what the engine has to do with it. Never rejects. */
   async perform(task: Task, taken: TakenJob): Promise<Verdict> {
-    if (this.#isClosing) return { type: 'abandoned', output: '{}', delayMs: 0, settled: () => {} }
     const run = new JobRun(this, task, taken)
     this.#running.add(run)
-    return run.start()
+    // What an engine had taken before it heard of the closing is run as well, as it may count that as a start.
+    return this.#isOver ? run.giveBack() : run.start()
   }
 
   /** Counts the end of a run. */
@@ -101,9 +105,12 @@ export class Worker implements QueueWorker {
   async close(options: DrainOptions = {}): Promise<DrainReport> {
     this.checkCaller()
     this.#isClosing = true
-    const isIdle = (): boolean => this.#running.size === 0
-    this.#stopped ??= Promise.allSettled([...this.#consumers.map(async (consumer) => consumer.stop()), this.#starting])
+    // Whoever does not wait wants nothing to be started either.
+    if (options.timeoutMs === 0) this.#isOver = true
+    const isIdle = (): boolean => this.#hasStopped && this.#running.size === 0
+    this.#stopped ??= this.#stop()
     const report = await this.#drains.drain(options, isIdle, () => {
+      this.#isOver = true
       for (const run of this.#running) run.abandon('the worker reached its deadline')
     })
     // The engine is to know what became of them, if it is there at all.
@@ -111,13 +118,22 @@ export class Worker implements QueueWorker {
     const released = this.#drains.drain({ signal: patience.signal }, isIdle, () => {
       for (const run of this.#running) run.giveUp()
     })
-    this.#closed ??= Promise.all([this.#stopped, released]).then(() =>
+    this.#closed ??= Promise.all([this.#stopped, this.#starting, released]).then(() =>
       Promise.allSettled(this.#consumers.map(async (consumer) => consumer.close())),
     )
     await within(this.#host.timeoutMs, this.#closed).catch(() => {})
     patience.abort()
     this.#host.forget?.(this)
     return sumOf(report, await released)
+  }
+
+  /** Resolves when all has come that its consumers had taken, as far as the engine answers in time. */
+  async #stop(): Promise<void> {
+    const stopping = this.#consumers.map(async (consumer) => consumer.stop())
+    await within(this.#host.timeoutMs, Promise.allSettled([...stopping, this.#starting])).catch(() => {})
+    this.#isOver = true
+    this.#hasStopped = true
+    this.#drains.wake()
   }
 
   /** @throws {Error} it would wait for itself */

@@ -393,6 +393,64 @@ describe('a worker', () => {
     expect(consumer.close).toHaveBeenCalledTimes(1)
   })
 
+  it('runs what its engine had taken before it stopped, as that counts as a start, and waits for it', async () => {
+    const stopping = Promise.withResolvers<void>()
+    const task = Promise.withResolvers<void>()
+    const types: string[] = []
+    let perform: Perform | undefined
+    const { queue } = engineWith({
+      consume: async (_task, _concurrency, given) => {
+        perform = given
+        return { stop: () => stopping.promise, close: async () => {} }
+      },
+    })
+    const worker = await queue.work([defineTask({ name: 'slow', run: () => task.promise })], {
+      observer: ({ type }) => void types.push(type),
+    })
+    const closing = worker.close({ timeoutMs: 5000 }).finally(() => types.push('closed'))
+    await sleep(10)
+    // The answer to what it had asked before.
+    const running = perform?.({ id: 'x', text: envelope(), attempt: 1 })
+    stopping.resolve()
+    await sleep(10)
+    expect(types).toEqual(['started'])
+    task.resolve()
+    const verdict = await running
+    expect(verdict?.type).toBe('succeeded')
+    verdict?.settled()
+    expect(await closing).toEqual({ succeeded: 1, failed: 0, discarded: 0, abandoned: [] })
+    expect(types).toEqual(['started', 'succeeded', 'closed'])
+  })
+
+  it('starts nothing once its deadline has passed, and waits until its engine knows what it gave back', async () => {
+    const run = vi.fn()
+    for (const timeoutMs of [0, 20]) {
+      const stopping = Promise.withResolvers<void>()
+      const types: string[] = []
+      let perform: Perform | undefined
+      const { queue } = engineWith({
+        consume: async (_task, _concurrency, given) => {
+          perform = given
+          return { stop: () => stopping.promise, close: async () => void types.push('consumer closed') }
+        },
+      })
+      const worker = await queue.work([defineTask({ name: 'late', run })], {
+        observer: ({ type }) => void types.push(type),
+      })
+      const closing = worker.close({ timeoutMs }).finally(() => types.push('closed'))
+      await sleep(2 * timeoutMs)
+      const verdict = await perform?.({ id: 'x', text: envelope(), attempt: 1 })
+      expect(verdict).toMatchObject({ type: 'abandoned', output: '{}', delayMs: 0 })
+      stopping.resolve()
+      await sleep(10)
+      expect(types).toEqual([])
+      verdict?.settled()
+      expect(await closing).toEqual({ succeeded: 0, failed: 0, discarded: 0, abandoned: [] })
+      expect(types).toEqual(['consumer closed', 'closed'])
+    }
+    expect(run).not.toHaveBeenCalled()
+  })
+
   it('gives back at once what it is given when it was closed', async () => {
     const run = vi.fn()
     const { perform, worker, types } = await working(run)
