@@ -36,7 +36,7 @@ export class PgConsumer implements Consumer {
   readonly #waits: Map<unknown, () => void> = new Map()
   #poll: unknown
   #running = 0
-  #isTaking = false
+  #taking: Promise<void> | undefined
   /** Something has come while it was looking. */
   #isStale = false
   #isStopped = false
@@ -52,10 +52,12 @@ export class PgConsumer implements Consumer {
   }
 
   /** Takes jobs, as many as there is room for. */
-  async take(): Promise<void> {
+  take(): void {
     this.#isStale = true
-    if (this.#isTaking) return
-    this.#isTaking = true
+    this.#taking ??= this.#take()
+  }
+
+  async #take(): Promise<void> {
     try {
       while (this.#isStale) {
         // What ends in the same turn makes room for one batch.
@@ -73,7 +75,7 @@ export class PgConsumer implements Consumer {
     } catch {
       // It looks again.
     }
-    this.#isTaking = false
+    this.#taking = undefined
   }
 
   #look(): void {
@@ -93,9 +95,11 @@ export class PgConsumer implements Consumer {
     if (this.#claims.size > 0) await this.#host.store.boss.touch(this.queue, [...this.#claims])
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#isStopped = true
     stopTimer(this.#poll)
+    // What it brings has begun for the server, which would wait for this worker until the lease runs out.
+    await this.#taking
   }
 
   async close(): Promise<void> {

@@ -562,6 +562,41 @@ export function describeQueue({ kind, url, server, saved, lacks }: QueueUnderTes
       expect(ran.every(({ attempt }) => attempt === 1)).toBe(true)
     })
 
+    it('loses no attempt of a task that arrives as a worker is being closed', async () => {
+      const rounds = 16
+      const { task, ran } = recording<number>('arriving', () => {}, { retry: { attempts: rounds } })
+      for (const input of numbers(rounds)) {
+        const worker = await queue.work([task])
+        const enqueued = queue.enqueue(task, input)
+        // So that it comes a little earlier or later each time.
+        for (const end = performance.now() + input / 4; performance.now() < end; ) await new Promise(setImmediate)
+        await worker.close()
+        const started = ran.length
+        await enqueued
+        // What a closed worker has taken it does not start any more.
+        expect(ran).toHaveLength(started)
+      }
+      await using _last = await queue.work([task], { concurrency: 4 })
+      await eventually(() => ran.length === rounds, 'all of them', 2 * LEASE_MS)
+      // RabbitMQ drops what it was about to send as it hears of the closing, and counts that.
+      if (kind !== 'rabbitmq') expect(ran.filter(({ attempt }) => attempt > 1)).toEqual([])
+    })
+
+    itIf(has('get') && has('processes'))('leaves nothing behind as running when its queue is closed', async () => {
+      const { task } = recording<number>('left')
+      const states: (string | undefined)[] = []
+      for (const input of numbers(16)) {
+        const closing = await open()
+        await closing.work([task], { concurrency: 2 })
+        const enqueued = queue.enqueue(task, input)
+        for (const end = performance.now() + input / 2; performance.now() < end; ) await new Promise(setImmediate)
+        await closing.close()
+        const { id } = await enqueued
+        states.push((await queue.get(task, id))?.state)
+      }
+      expect(states.filter((state) => state !== 'queued' && state !== 'succeeded')).toEqual([])
+    })
+
     it('aborts what still runs at the deadline of closing, and has it run again elsewhere', async () => {
       const aborted: unknown[] = []
       const { task, ran } = recording<number>('abandoned', (_input, { signal, attempt }) => {
