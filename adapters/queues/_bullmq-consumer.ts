@@ -101,9 +101,12 @@ export class BullConsumer implements Consumer {
     const { id, data, attemptsStarted: attempt, moveToCompleted, moveToFailed } = job
     const lease = this.#leases.hold(id, token)
     const verdict = await this.#plan.perform({ id, text: JSON.stringify(data), attempt })
-    const { type, output, delayMs } = verdict
+    const { type, output, delayMs, isUnstarted } = verdict
     lease.verdict = verdict
     lease.toldAt = Date.now()
+    // BullMQ counts what it takes. Before the job is moved, as the next worker may have it then.
+    if (isUnstarted)
+      await this.#plan.client.hset(this.#worker.getBackend().toKey(id), 'ats', attempt - 1).catch(() => {})
     // BullMQ moves the job afterwards, and takes the next one in the same step. Only so it is heard whether that was done.
     if (type === 'succeeded') {
       job.moveToCompleted = (...values) => this.#tell(job, verdict, moveToCompleted, values)

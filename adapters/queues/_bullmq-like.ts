@@ -18,6 +18,7 @@ export interface RedisLike {
   ping(): Promise<unknown>
   watch(key: string): Promise<unknown>
   get(key: string): Promise<string | null>
+  hset(key: string, field: string, value: number): Promise<unknown>
   set(key: string, value: string, ...options: (string | number)[]): Promise<string | null>
 }
 

@@ -75,6 +75,8 @@ export interface Verdict {
    * - `abandoned`: it is started again at once, by another worker; this one takes nothing any more.
    */
   readonly type: 'succeeded' | 'failed' | 'retry' | 'abandoned'
+  /** It is `abandoned` without having been started: that is not to count as a start, where the engine can help it. */
+  readonly isUnstarted?: boolean
   /** The JSON text of an `Output`. */
   readonly output: string
   /** A multiple of `limits.delayStepMs`. */

@@ -89,7 +89,7 @@ export class JobRun implements TaskInfo {
   /** Leaves it to another worker, without a word to observers: it was not started. */
   giveBack(): Promise<Verdict> {
     const verdict = this.#verdict()
-    this.#decide('abandoned', {}, 0, () => {})
+    this.#decide('abandoned', {}, 0, () => {}, true)
     return verdict
   }
 
@@ -144,7 +144,7 @@ export class JobRun implements TaskInfo {
   }
 
   /** What follows from the decision is told when the engine knows it. */
-  #decide(type: Verdict['type'], output: Output, delayMs: number, known: () => void): void {
+  #decide(type: Verdict['type'], output: Output, delayMs: number, known: () => void, isUnstarted = false): void {
     this.#isDecided = true
     const settled = (failure?: unknown): void => {
       if (!this.#worker.leave(this)) return
@@ -154,6 +154,6 @@ export class JobRun implements TaskInfo {
         this.#events.ended('abandoned', { reason: `${this.#worker.name} did not hear how it ended` })
     }
     this.#settled = settled
-    this.#resolve?.({ type, output: JSON.stringify(output), delayMs, settled })
+    this.#resolve?.({ type, output: JSON.stringify(output), delayMs, isUnstarted, settled })
   }
 }

@@ -65,7 +65,7 @@ export interface PgBossLike {
   touch(name: string, claims: any[]): Promise<unknown>
   complete(name: string, claims: any, output: object): Promise<CommandLike>
   fail(name: string, claim: any, output: object, options?: Db): Promise<CommandLike>
-  update(name: string, data: undefined, options: any): Promise<unknown>
+  update(name: string, data: object | undefined, options: any): Promise<unknown>
   findJobs(name: string, options: { id: string }): Promise<RecordLike[]>
   previewSchedule(cron: string, options: { tz: string; count: number }): unknown
   schedule(name: string, cron: string, data: object, options: any): Promise<void>

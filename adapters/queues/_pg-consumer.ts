@@ -9,6 +9,7 @@
 import { hop, startTimer, stopTimer } from '../../src/adapter.ts'
 import type { Consumer, Perform, Verdict } from './_engine.ts'
 import type { ClaimLike, JobLike } from './_pg-boss-like.ts'
+import { startsOf } from './_pg-record.ts'
 import type { Store } from './_pg-store.ts'
 import { Teller } from './_pg-teller.ts'
 
@@ -109,16 +110,17 @@ export class PgConsumer implements Consumer {
     await this.#host.left(this)
   }
 
-  async #run({ id, retryCount, data }: JobLike): Promise<void> {
+  async #run(job: JobLike): Promise<void> {
+    const { id, retryCount, data } = job
     const claim = { id, retryCount }
     this.#claims.add(claim)
     // Other people's jobs have no envelope.
     const text = String((data as { text?: unknown } | null)?.text ?? JSON.stringify(data))
     this.#running++
-    const verdict = await this.#perform({ id, text, attempt: retryCount + 1 })
+    const verdict = await this.#perform({ id, text, attempt: startsOf(job) })
     this.#running--
     this.take()
-    const failure = await this.#tell(claim, verdict).catch((error: unknown) => error ?? new Error('it was not heard'))
+    const failure = await this.#tell(job, verdict).catch((error: unknown) => error ?? new Error('it was not heard'))
     this.#claims.delete(claim)
     verdict.settled(failure)
     if (verdict.type === 'retry') this.takeAfter(verdict.delayMs)
@@ -126,11 +128,11 @@ export class PgConsumer implements Consumer {
   }
 
   /** Tells how a job ended, as long as that may be of use. */
-  async #tell(claim: ClaimLike, verdict: Verdict): Promise<void> {
+  async #tell(job: JobLike, verdict: Verdict): Promise<void> {
     const end = Date.now() + 3 * this.#host.leaseMs
     for (;;) {
       try {
-        if (await this.#teller.tell(claim, verdict)) return
+        if (await this.#teller.tell(job, verdict)) return
       } catch (error) {
         if (this.#isClosed || Date.now() > end) throw error
         await this.#wait(AGAIN_MS)

@@ -5,8 +5,9 @@
  */
 import { hop } from '../../src/adapter.ts'
 import type { Verdict } from './_engine.ts'
-import type { ClaimLike } from './_pg-boss-like.ts'
+import type { ClaimLike, JobLike } from './_pg-boss-like.ts'
 import { announce } from './_pg-names.ts'
+import type { JobData } from './_pg-record.ts'
 import type { Store } from './_pg-store.ts'
 
 /** What is kept of a task without a result, as most are. */
@@ -25,14 +26,15 @@ export class Teller {
   }
 
   /** False where the job is no longer this worker's. May be called again when it has rejected. */
-  async tell(claim: ClaimLike, verdict: Verdict): Promise<boolean> {
+  async tell(job: JobLike, verdict: Verdict): Promise<boolean> {
     const { type, output } = verdict
-    if (type !== 'succeeded') return (await this.#give(claim, verdict)) || this.#isTold(claim, type)
+    const claim = { id: job.id, retryCount: job.retryCount }
+    if (type !== 'succeeded') return (await this.#give(job, verdict)) || this.#isTold(claim, type)
     const told = output === NOTHING ? this.#completeWithOthers(claim) : this.#complete([claim], output)
     return (await told) || this.#isTold(claim, type)
   }
 
-  #give({ id, retryCount }: ClaimLike, { type, output, delayMs }: Verdict): Promise<boolean> {
+  #give({ id, retryCount, data }: JobLike, { type, output, delayMs, isUnstarted }: Verdict): Promise<boolean> {
     const { boss, transaction } = this.#store
     const queue = this.#queue
     const kept = { text: output }
@@ -41,6 +43,10 @@ export class Teller {
       const { affected } = await boss.fail(queue, { id, retryCount }, kept, { db })
       if (affected === 0) return false
       if (type === 'retry') await boss.update(queue, undefined, { id, startAfter: `${delayMs} ms`, db })
+      // Not in other people's jobs, which have no envelope.
+      if (isUnstarted && isOurs(data)) {
+        await boss.update(queue, { ...data, unstarted: (data.unstarted ?? 0) + 1 }, { id, db })
+      }
       if (type === 'abandoned') await announce(db, [queue])
       if (type === 'failed') {
         // Which cannot be said of one that runs.
@@ -78,3 +84,5 @@ export class Teller {
     return job.state === (type === 'succeeded' ? 'completed' : type === 'failed' ? 'failed' : 'retry')
   }
 }
+
+const isOurs = (data: unknown): data is JobData => typeof (data as JobData | null)?.text === 'string'

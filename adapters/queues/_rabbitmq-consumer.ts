@@ -127,9 +127,12 @@ export class RabbitConsumer implements Consumer, Holder {
     const { text, attempts } = jobOf(message)
     const attempt = attempts + 1
     const verdict = await this.#run({ id, text, attempt })
-    const retry = { text, attempts: attempt, due: Date.now() + verdict.delayMs }
-    const again = verdict.type === 'retry' ? [layout.message(this.#queue, [retry])] : []
-    const failure = await held.settle(this, again, ENDS[verdict.type]).catch((error) => error)
+    const { type, delayMs, isUnstarted } = verdict
+    // The server counts what it gives again, but not what comes anew.
+    const anew = { text, attempts: isUnstarted ? attempts : attempt, due: Date.now() + delayMs }
+    const isAnew = type === 'retry' || isUnstarted
+    const messages = isAnew ? [layout.message(this.#queue, [anew])] : []
+    const failure = await held.settle(this, messages, isAnew ? 'done' : ENDS[type]).catch((error) => error)
     verdict.settled(failure)
   }
 

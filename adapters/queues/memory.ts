@@ -162,8 +162,9 @@ class MemoryEngine implements Engine {
     for (const take of line.takers) take()
   }
 
-  #settle(line: Line, kept: Kept, { type, output, delayMs, settled }: Verdict): void {
+  #settle(line: Line, kept: Kept, { type, output, delayMs, isUnstarted, settled }: Verdict): void {
     kept.output = output
+    if (isUnstarted) kept.attempts--
     if (type === 'retry' || type === 'abandoned') this.#enter(line, kept, delayMs)
     else {
       Object.assign(kept, { state: type, finishedAt: new Date() })

@@ -582,6 +582,27 @@ export function describeQueue({ kind, url, server, saved, lacks }: QueueUnderTes
       if (kind !== 'rabbitmq') expect(ran.filter(({ attempt }) => attempt > 1)).toEqual([])
     })
 
+    it('counts what it gives back as it is closed without patience as no start', async () => {
+      // With the shortest of patience, and so that it comes a little earlier or later each time.
+      const rounds = 16
+      const { task, ran } = recording<number>('impatient', () => {}, { retry: { attempts: rounds } })
+      const { observer, events } = watched()
+      for (const input of numbers(rounds)) {
+        const worker = await queue.work([task], { observer })
+        const enqueued = queue.enqueue(task, input)
+        for (const end = performance.now() + input / 4; performance.now() < end; ) await new Promise(setImmediate)
+        await worker.close({ timeoutMs: 0 })
+        await enqueued
+      }
+      await using _last = await queue.work([task], { concurrency: 4, observer })
+      const ended = () => events.filter(({ type }) => type === 'succeeded').length
+      await eventually(() => ended() === rounds, 'all of them', 2 * LEASE_MS)
+      if (kind === 'rabbitmq') return
+      const starts = new Map<string, number[]>()
+      for (const { id, attempt } of ran) starts.set(id, [...(starts.get(id) ?? []), attempt])
+      for (const attempts of starts.values()) expect(attempts).toEqual(attempts.map((_, index) => index + 1))
+    })
+
     itIf(has('get') && has('processes'))('leaves nothing behind as running when its queue is closed', async () => {
       const { task } = recording<number>('left')
       const states: (string | undefined)[] = []

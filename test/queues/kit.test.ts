@@ -440,7 +440,7 @@ describe('a worker', () => {
       const closing = worker.close({ timeoutMs }).finally(() => types.push('closed'))
       await sleep(2 * timeoutMs)
       const verdict = await perform?.({ id: 'x', text: envelope(), attempt: 1 })
-      expect(verdict).toMatchObject({ type: 'abandoned', output: '{}', delayMs: 0 })
+      expect(verdict).toMatchObject({ type: 'abandoned', output: '{}', delayMs: 0, isUnstarted: true })
       stopping.resolve()
       await sleep(10)
       expect(types).toEqual([])
