@@ -7,8 +7,9 @@ import { QueueError } from '../../src/errors.ts'
 
 interface FilesLike {
   mkdir(path: string, options: { recursive: boolean }): Promise<unknown>
+  readdir(path: string): Promise<string[]>
   readFile(path: string, encoding: 'utf8'): Promise<string>
-  writeFile(path: string, text: string, options: { flag: 'wx' }): Promise<void>
+  writeFile(path: string, text: string, options?: { flag: 'wx' }): Promise<void>
   realpath(path: string): Promise<string>
   unlink(path: string): Promise<void>
 }
@@ -21,11 +22,14 @@ interface ProcessLike {
 
 const { process } = globalThis as unknown as { process: ProcessLike }
 
-/** How long another process may take between two steps here. */
-const RACE_MS = 200
+const NAME = 'background-tasks.lock'
+/** Within what a process that met another one tries again; at random, or they would meet for ever. */
+const RACE_MS = 100
+/** How long one may be in the way that does not say whether it gets the lock, such as one that was stopped. */
+const PATIENCE_MS = 10_000
 
 /**
- * Locks a directory, and makes it where there is none.
+ * Locks a directory, and makes it where there is none. It has to be on a disk of this machine.
  *
  * @returns what gives it back
  * @throws {QueueError} it is locked
@@ -33,63 +37,96 @@ const RACE_MS = 200
 export async function lock(directory: string): Promise<() => Promise<void>> {
   const files = process.getBuiltinModule('node:fs').promises
   await files.mkdir(directory, { recursive: true })
-  const path = `${await files.realpath(directory)}/background-tasks.lock`
+  const folder = await files.realpath(directory)
+  const path = `${folder}/${NAME}`
   const { pid } = process
-  const mine = `${pid} ${await startOf(files, pid)}`
-  const refuse = (who: string): never => {
+  const start = await startOf(files, pid)
+  const mine = `${pid} ${start}`
+  const refuse = (who: string, file = path): never => {
     throw new QueueError(
       `Cannot open the directory '${directory}' as ${who} has it open: PGlite has one process, and that one queue. ` +
-        `Share the queue, or use PostgreSQL. If it is not so, delete ${path}`,
+        `Share the queue, or use PostgreSQL. If it is not so, delete ${file}`,
     )
   }
-  while (!(await wrote(files, path, mine))) {
-    const other = await lockedBy(files, path)
-    // It went away meanwhile.
-    if (other === undefined) continue
+  const check = async (): Promise<void> => {
+    const other = await read(files, path)
     if (other === mine) refuse('another queue of this process')
-    if (await isAlive(files, other)) refuse(`process ${Number.parseInt(other, 10)}`)
-    await files.unlink(path).catch(() => {})
-    if (!(await wrote(files, path, mine))) continue
-    // Another process may have seen the same dead one, and taken this lock for it.
-    await pause()
-    if ((await lockedBy(files, path)) === mine) break
-    refuse('another process')
+    const [otherPid, otherStart] = other.split(' ')
+    if (await isAlive(files, otherPid, otherStart)) refuse(`process ${otherPid}`)
   }
-  return () => files.unlink(path).catch(() => {})
+  const take = async (): Promise<void> => {
+    // Not before: the lock of a dead process may be a living one's by now.
+    await check()
+    await files.writeFile(path, mine)
+  }
+  for (const end = Date.now() + PATIENCE_MS; ; await pause()) {
+    await check()
+    const rival = await alone(files, folder, `${NAME}.${pid}.${start}.`, take)
+    if (rival === undefined) break
+    if (Date.now() > end) refuse(`process ${rival.split('.')[2]}`, `${folder}/${rival}`)
+  }
+  let isMine = true
+  return async () => {
+    // Once, as it may be somebody else's afterwards.
+    if (isMine) await remove(files, path)
+    isMine = false
+  }
 }
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, RACE_MS))
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.random() * RACE_MS))
 
-/** False where there is a lock. */
-async function wrote(files: FilesLike, path: string, text: string): Promise<boolean> {
+/**
+ * Does something that nobody else does meanwhile. Each makes a file of its own first, then looks for those of others, and does
+ * nothing where it finds one of a living process: whoever made his file later finds the other, so that two never do it at
+ * once, and none may. No name comes back, so that what a dead process has left can be deleted at any time.
+ *
+ * @returns the file that was in the way, if it was not done
+ */
+async function alone(
+  files: FilesLike,
+  folder: string,
+  prefix: string,
+  work: () => Promise<void>,
+): Promise<string | undefined> {
+  const own = `${prefix}${crypto.randomUUID()}`
+  await files.writeFile(`${folder}/${own}`, '', { flag: 'wx' })
   try {
-    await files.writeFile(path, text, { flag: 'wx' })
-    return true
+    for (const name of await files.readdir(folder)) {
+      if (name === own || !name.startsWith(`${NAME}.`)) continue
+      // All is in the name, as a file is empty at first.
+      const [pid, start] = name.slice(NAME.length + 1).split('.')
+      if (await isAlive(files, pid, start)) return name
+      await remove(files, `${folder}/${name}`)
+    }
+    await work()
+    return undefined
+  } finally {
+    await remove(files, `${folder}/${own}`)
+  }
+}
+
+/** Empty where there is none, or whoever made it died over it. */
+async function read(files: FilesLike, path: string): Promise<string> {
+  try {
+    return await files.readFile(path, 'utf8')
   } catch (error) {
-    if ((error as { code?: string }).code === 'EEXIST') return false
+    if ((error as { code?: string }).code === 'ENOENT') return ''
     throw error
   }
 }
 
-async function lockedBy(files: FilesLike, path: string): Promise<string | undefined> {
-  const read = (): Promise<string | undefined> => files.readFile(path, 'utf8').catch(() => undefined)
-  const text = await read()
-  if (text !== '') return text
-  // It is there, but not yet written.
-  await pause()
-  return read()
-}
+const remove = (files: FilesLike, path: string): Promise<void> => files.unlink(path).catch(() => {})
 
-async function isAlive(files: FilesLike, other: string): Promise<boolean> {
-  const [pid = '', start = ''] = other.split(' ')
+async function isAlive(files: FilesLike, pid = '', start = ''): Promise<boolean> {
   try {
     process.kill(Number.parseInt(pid, 10), 0)
   } catch (error) {
     // Otherwise it is somebody else's.
     if ((error as { code?: string }).code !== 'EPERM') return false
   }
-  // Numbers come back: in a container that starts again every time.
-  return start === (await startOf(files, Number(pid)))
+  // Numbers come back: in a container that starts again every time. Where it cannot be asked it counts as the same.
+  const current = await startOf(files, Number(pid))
+  return current === '' || current === start
 }
 
 /** When a process started, as Linux counts; elsewhere nothing. */

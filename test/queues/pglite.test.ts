@@ -1,10 +1,15 @@
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
 import { defineTask, type TaskQueue } from 'background-tasks'
 import { pgBoss } from 'background-tasks/queues/pg-boss'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { lock } from '../../adapters/queues/_pglite-lock.ts'
 import { describeQueue, eventually } from '../conformance/queue.ts'
 import { startEnqueuer } from './_pg.ts'
 import { startWorker } from './_worker.ts'
@@ -147,4 +152,86 @@ describe('the directory of a PGlite', () => {
     },
     60_000,
   )
+})
+
+describe('the lock of a directory', () => {
+  const dead = `${2 ** 22 + 1} 1`
+
+  /** A directory with the lock of a dead process. */
+  const abandoned = (): string => {
+    const directory = join(root, `lock-${directories++}`)
+    mkdirSync(directory)
+    writeFileSync(lockOf(directory), dead)
+    return directory
+  }
+
+  // One of them may delete what another one has just written, where it takes that for the dead one's.
+  it('is taken over by exactly one of six processes at once, each time', async () => {
+    const program = fileURLToPath(new URL('./_lock-process.ts', import.meta.url))
+    const children = [1, 2, 3, 4, 5, 6].map(() =>
+      spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    )
+    try {
+      const answers = children.map(({ stdout }) => createInterface({ input: stdout })[Symbol.asyncIterator]())
+      for (let round = 0; round < 25; round++) {
+        const directory = abandoned()
+        for (const { stdin } of children) stdin.write(`${directory}\n`)
+        const said = await Promise.all(answers.map(async (lines) => (await lines.next()).value))
+        expect(said.sort(), `round ${round}`).toEqual([...Array(5).fill('false'), 'true'])
+        expect(readdirSync(directory)).toEqual(['background-tasks.lock'])
+      }
+    } finally {
+      const ended = children.map((child) => once(child, 'exit'))
+      for (const { stdin } of children) stdin.end()
+      await Promise.all(ended)
+    }
+  }, 60_000)
+
+  it('is taken over by exactly one of several in one process', async () => {
+    const directory = abandoned()
+    const taken = await Promise.allSettled([1, 2, 3, 4].map(() => lock(directory)))
+    expect(taken.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected', 'rejected'])
+  })
+
+  it('is free where a process died as it wrote it', async () => {
+    const directory = abandoned()
+    writeFileSync(lockOf(directory), '')
+    await lock(directory)
+    expect(readFileSync(lockOf(directory), 'utf8')).toMatch(new RegExp(`^${process.pid} `))
+  })
+
+  it('is given back once, as it is that of somebody else afterwards', async () => {
+    const directory = abandoned()
+    const first = await lock(directory)
+    await first()
+    const second = await lock(directory)
+    await first()
+    expect(existsSync(lockOf(directory))).toBe(true)
+    await second()
+    expect(readdirSync(directory)).toEqual([])
+  })
+
+  it('is not waited for where a process died as it took it, and for ten seconds where one was stopped', async () => {
+    const directory = abandoned()
+    writeFileSync(`${lockOf(directory)}.${dead.replace(' ', '.')}.x`, '')
+    await (await lock(directory))()
+    expect(readdirSync(directory)).toEqual([])
+    const stat = existsSync('/proc/self/stat') ? readFileSync(`/proc/${process.ppid}/stat`, 'utf8') : ''
+    const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    const stopped = `${lockOf(directory)}.${process.ppid}.${start}.x`
+    writeFileSync(stopped, '')
+    const started = Date.now()
+    let calls = 0
+    const now = vi.spyOn(Date, 'now').mockImplementation(() => started + 4000 * calls++)
+    try {
+      await expect(lock(directory)).rejects.toThrow(
+        new RegExp(`process ${process.ppid} has it open.* delete .*background-tasks.lock.${process.ppid}`),
+      )
+    } finally {
+      now.mockRestore()
+    }
+    expect(calls).toBe(4)
+    rmSync(stopped)
+    await lock(directory)
+  })
 })
