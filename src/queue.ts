@@ -206,7 +206,7 @@ export interface TaskQueue<Transaction = never> extends AsyncDisposable {
   work(tasks: readonly Task<any, any>[], options?: WorkOptions): Promise<QueueWorker>
   /**
    * Closes its workers, then itself: what still runs after the engine's `timeoutMs` is abandoned. It refuses every call from
-   * now on.
+   * now on; those that are under way are answered before.
    *
    * @throws {Error} called from inside a task of its workers, as far as the host can tell
    */

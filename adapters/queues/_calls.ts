@@ -12,6 +12,7 @@ import { errorOf } from './_json.ts'
 export class EngineCalls<Transaction> {
   readonly #engine: Engine<Transaction>
   readonly #timeoutMs: number
+  readonly #pending: Set<Promise<unknown>> = new Set()
   #wasOpen = false
   #isClosed = false
 
@@ -30,18 +31,32 @@ export class EngineCalls<Transaction> {
     try {
       const { openingMs } = this.#engine
       if (openingMs && !this.#wasOpen) await within(openingMs, (deadline) => this.#engine.open(deadline))
-      return await within(this.#timeoutMs, async (deadline) => {
-        await this.#engine.open(deadline)
-        this.#wasOpen = true
-        deadline.signal.throwIfAborted()
-        return work(deadline)
-      })
+      // That may have been long, and nobody waited for it.
+      this.checkOpen(what)
+      return await this.#finished(
+        within(this.#timeoutMs, async (deadline) => {
+          await this.#engine.open(deadline)
+          this.#wasOpen = true
+          deadline.signal.throwIfAborted()
+          return work(deadline)
+        }),
+      )
     } catch (cause) {
       const { message, name } = errorOf(cause)
       // By name: an engine may come from another copy of the package.
       if (name === 'QueueError' || (mayRefuse && cause instanceof TypeError)) throw cause
       const { name: queue } = this.#engine
       throw new QueueError(`Cannot ${what} as the queue '${queue}' is down or refuses: ${message || name}`, { cause })
+    }
+  }
+
+  /** Has `close` wait for a call. */
+  async #finished<R>(call: Promise<R>): Promise<R> {
+    this.#pending.add(call)
+    try {
+      return await call
+    } finally {
+      this.#pending.delete(call)
     }
   }
 
@@ -65,6 +80,8 @@ export class EngineCalls<Transaction> {
 
   /** Closes the engine, if it does so in time. */
   async close(): Promise<void> {
+    // Each has its deadline. Without an answer they would reject, though the engine may have what they sent.
+    await Promise.allSettled(this.#pending)
     await within(this.#timeoutMs, () => this.#engine.close()).catch(() => {})
   }
 }

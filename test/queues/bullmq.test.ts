@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { defineTask, type TaskEvent } from 'background-tasks'
 import { bullmq } from 'background-tasks/queues/bullmq'
@@ -53,6 +53,11 @@ const jobOf = (name: string, id: string): Job => ({
   priority: 0,
   transaction: undefined,
 })
+
+/** Lets so many turns of the event loop pass. */
+async function hops(count: number): Promise<void> {
+  for (let hop = 0; hop < count; hop++) await immediate()
+}
 
 describe('where the server of BullMQ is', () => {
   test('is one of url and connection, and neither a cluster nor nothing', () => {
@@ -156,6 +161,26 @@ describe('what is sent to BullMQ', () => {
     expect(transactions.replace(/eval\b/g, 'evalsha')).toMatch(
       /^multi( evalsha){6} exec multi( evalsha){1,4} exec( multi( evalsha){1,3} exec)?$/,
     )
+  })
+
+  test('is there just where its call did not reject, also where the queue was closed meanwhile', async () => {
+    const task = defineTask({ name: 'closing', run: () => {} })
+    await using queue = bullmq({ url: server.url })
+    for (let round = 0; round < 30; round++) {
+      const closing = bullmq({ url: server.url })
+      await closing.ready()
+      const ids = [0, 1, 2, 3].map((index) => `${round}-${index}`)
+      const calls: Promise<unknown>[] = []
+      for (const id of ids) {
+        calls.push(closing.enqueue(task, undefined, { id }))
+        await hops(round)
+      }
+      const closed = closing.close()
+      const outcomes = await Promise.allSettled(calls)
+      await closed
+      const there = await Promise.all(ids.map((id) => queue.get(task, id)))
+      expect(there.map((job) => job !== undefined)).toEqual(outcomes.map(({ status }) => status === 'fulfilled'))
+    }
   })
 
   test('keeps its order, of as many calls at once as there may be', async () => {

@@ -175,6 +175,38 @@ describe('a call', () => {
     expect(sent.map(({ text }) => JSON.parse(text).input)).toEqual(['1', '2', '4', '5'])
   })
 
+  it('that is under way is answered before the engine is closed, so that it does not reject though its job is there', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { queue, engine } = engineWith({ send: () => promise })
+    const call = queue.enqueue(idle, 1, { id: 'x' })
+    const closing = queue.close()
+    await expect(queue.enqueue(idle, 2)).rejects.toThrow(/is closed/)
+    expect(engine.close).not.toHaveBeenCalled()
+    resolve()
+    expect(await call).toEqual({ id: 'x' })
+    await closing
+    expect(engine.close).toHaveBeenCalledTimes(1)
+  })
+
+  it('that gets no answer keeps the engine from being closed no longer than its deadline', async () => {
+    const { queue, engine } = engineWith({ send: () => new Promise(() => {}) })
+    const call = queue.enqueue(idle, 1)
+    const started = performance.now()
+    await Promise.all([expect(call).rejects.toMatchObject({ cause: { name: 'TimeoutError' } }), queue.close()])
+    expect(performance.now() - started).toBeLessThan(3000)
+    expect(engine.close).toHaveBeenCalledTimes(1)
+  })
+
+  it('sends nothing where the queue was closed during a long first opening, which is not waited for', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { queue, sent } = engineWith({ open: () => promise, openingMs: 60_000 })
+    const call = queue.enqueue(idle, 1)
+    await queue.close()
+    resolve()
+    await expect(call).rejects.toThrow(/is closed/)
+    expect(sent).toEqual([])
+  })
+
   it('asks the engine nothing for no items', async () => {
     const { queue, engine } = engineWith()
     expect(await queue.enqueueAll([])).toEqual([])

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as amqp from 'amqplib'
 import { defineTask, type TaskEvent, type TaskQueue } from 'background-tasks'
 import { rabbitmq } from 'background-tasks/queues/rabbitmq'
@@ -264,6 +265,25 @@ describe('what is special to RabbitMQ', () => {
     expect(performance.now() - started).toBeLessThan(4000)
     await eventually(() => proxy.clients === 0, 'its connections to end')
   })
+
+  test('has just those jobs whose call did not reject, also where the queue was closed meanwhile', async () => {
+    await using given = fresh()
+    await using rabbit = await client()
+    const { task } = recording('closing')
+    let taken = 0
+    for (let round = 0; round < 20; round++) {
+      const closing = rabbitmq({ url: server.url, prefix: given.prefix })
+      await closing.ready()
+      const calls = [1, 2, 3].map((n) => closing.enqueue(task, `${n}`))
+      // By then the server has none, some or all of them.
+      await sleep(round / 2)
+      await closing.close()
+      const outcomes = await Promise.allSettled(calls)
+      taken += outcomes.filter(({ status }) => status === 'fulfilled').length
+      expect(await rabbit.count(`${given.prefix}task.closing`)).toBe(taken)
+    }
+    expect(taken).toBe(60)
+  }, 30_000)
 
   test('runs a task again elsewhere whose worker fell silent, which goes on when it is heard again', async () => {
     const url = new URL(server.url)
