@@ -104,6 +104,7 @@ class BullEngine implements Engine {
   readonly #bull: Promise<BullModuleLike>
   readonly #opened: Once<Line, [Deadline]>
   readonly #consumers: Consumers
+  #isClosed = false
 
   constructor(settings: Settings) {
     this.#consumers = new Consumers(settings)
@@ -112,6 +113,8 @@ class BullEngine implements Engine {
     for (const loading of [this.#bull, loadRedis()]) loading.catch(() => {})
     this.#opened = once(async (ended, deadline) => {
       const bull = await this.#bull
+      // Nobody would close it: whoever looks after a queue may ask for one late.
+      if (this.#isClosed) throw new Error('it is closed')
       const client = await connect(settings, lineOptions, deadline)
       return new Line(bull, client, settings, ended)
     })
@@ -173,6 +176,8 @@ class BullEngine implements Engine {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    // One that is being made has its end when it is there.
     this.#opened.forget()?.then(
       (line) => line.end(),
       () => {},

@@ -89,6 +89,18 @@ describe('where the server of BullMQ is', () => {
     expect(keys.filter((key) => !key.startsWith('app:'))).toEqual([])
   })
 
+  test('is left by a queue that is closed during its first call, which is answered', async () => {
+    await using proxy = await startProxy(Number(new URL(server.url).port))
+    const task = defineTask({ name: 'closed at once', run: () => {} })
+    for (let round = 0; round < 10; round++) {
+      const queue = bullmq({ url: `redis://127.0.0.1:${proxy.port}` })
+      const calls = [queue.enqueue(task, undefined), queue.get(task, 'x'), queue.unschedule(task)]
+      await queue.close()
+      expect(await Promise.all(calls)).toMatchObject([{ id: expect.any(String) }, undefined, undefined])
+    }
+    await eventually(() => proxy.clients === 0, 'its connections to end')
+  })
+
   test('says what to install where bullmq or ioredis is missing, at the first call', async () => {
     for (const missing of ['bullmq', 'ioredis']) {
       const code = `
