@@ -142,8 +142,8 @@ export class Line {
       connection: this.#client,
       prefix,
       streams: { events: { maxLen: EVENTS } },
-      // For the check for dead workers. How often a job may be started is not BullMQ's to say.
-      stalledInterval: leaseMs / 2,
+      // For the check for dead workers, in whole milliseconds. How often a job may be started is not BullMQ's to say.
+      stalledInterval: Math.ceil(leaseMs / 2),
       maxStalledCount: Number.MAX_SAFE_INTEGER,
     })
     queue.on('error', () => {})

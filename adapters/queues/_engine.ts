@@ -5,7 +5,7 @@
  */
 import type { Task } from '../../src/define-task.ts'
 import type { QueueFeature, QueueLimits } from '../../src/queue.ts'
-import { milliseconds, type Rules } from '../../src/rules.ts'
+import { checked, milliseconds, type Rules } from '../../src/rules.ts'
 
 /** Options that every engine takes. */
 export interface EngineOptions {
@@ -44,6 +44,22 @@ export const engineRules: Rules = {
   leaseMs: milliseconds(10_000, 10_000),
   retentionMs: milliseconds(7 * 24 * 3_600_000, 1000),
   payloadBytes: [1_048_576, 'a positive integer', (value) => Number.isInteger(value) && value > 0],
+}
+
+/**
+ * Checks the options of an engine and fills in the defaults. Its times are rounded up, as servers take whole milliseconds only.
+ *
+ * @throws {TypeError} an option is not what it must be
+ */
+export function engineSettings<Settings extends EngineSettings>(
+  rules: Rules,
+  options: unknown,
+  what: string,
+): Settings {
+  const settings = checked<Settings>(rules, options, what)
+  const { timeoutMs, leaseMs, retentionMs } = settings
+  const times = { timeoutMs: Math.ceil(timeoutMs), leaseMs: Math.ceil(leaseMs), retentionMs: Math.ceil(retentionMs) }
+  return { ...settings, ...times }
 }
 
 /** A job on its way to the engine, checked. */

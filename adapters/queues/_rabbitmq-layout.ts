@@ -82,7 +82,7 @@ export class Layout {
     await connection.declare(failed, (channel) =>
       channel.assertQueue(failed, quorum({ 'x-message-ttl': this.#retentionMs })).catch((error) => {
         // It is there, for another time: that of whoever was first.
-        if (error.code !== PRECONDITION_FAILED) throw error
+        if (error.code !== PRECONDITION_FAILED || !error.message.includes('inequivalent arg')) throw error
       }),
     )
     const dead = { ...expiring, 'x-dead-letter-routing-key': failed }

@@ -5,7 +5,7 @@
  */
 import type { Task } from '../../src/define-task.ts'
 import type { TaskQueue } from '../../src/queue.ts'
-import { checked, isObject, type Rules, refuse } from '../../src/rules.ts'
+import { isObject, type Rules, refuse } from '../../src/rules.ts'
 import { connect } from './_bullmq-connect.ts'
 import { Consumers } from './_bullmq-consumers.ts'
 import { type BullModuleLike, loadBull, loadRedis } from './_bullmq-like.ts'
@@ -22,6 +22,7 @@ import {
   type EngineRecord,
   type EngineSettings,
   engineRules,
+  engineSettings,
   type Job,
   type Perform,
 } from './_engine.ts'
@@ -84,7 +85,7 @@ const rules: Rules = {
  */
 export function bullmq(options: BullmqOptions): TaskQueue {
   const what = 'create the BullMQ queue'
-  const settings = checked<Settings>(rules, options, what)
+  const settings = engineSettings<Settings>(rules, options, what)
   const { url, connection } = settings
   if ((url === undefined) === (connection === undefined)) {
     refuse('url', "given, or 'connection', and not both", url, what)

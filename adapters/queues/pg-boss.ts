@@ -5,7 +5,7 @@
  */
 import type { Task } from '../../src/define-task.ts'
 import type { TaskQueue } from '../../src/queue.ts'
-import { checked, isObject, type Rules, refuse } from '../../src/rules.ts'
+import { isObject, type Rules, refuse } from '../../src/rules.ts'
 import {
   type Consumer,
   type Deadline,
@@ -14,6 +14,7 @@ import {
   type EngineRecord,
   type EngineSettings,
   engineRules,
+  engineSettings,
   type Job,
   type Perform,
 } from './_engine.ts'
@@ -87,7 +88,7 @@ const WHAT = 'create the pg-boss queue'
  * @throws {TypeError} an option is not what it must be
  */
 export function pgBoss(options: PgBossOptions): TaskQueue<SqlTransaction> {
-  const settings = checked<Settings>(rules, options, WHAT)
+  const settings = engineSettings<Settings>(rules, options, WHAT)
   const given = (['url', 'directory', 'boss'] as const).filter((name) => settings[name] !== undefined)
   if (given.length !== 1) refuse('options', "an object with exactly one of 'url', 'directory' and 'boss'", given, WHAT)
   return taskQueue(new PgBossEngine(settings), settings)

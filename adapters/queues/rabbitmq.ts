@@ -5,7 +5,7 @@
  */
 import type { Task } from '../../src/define-task.ts'
 import type { TaskQueue } from '../../src/queue.ts'
-import { checked, REQUIRED, type Rules } from '../../src/rules.ts'
+import { REQUIRED, type Rules } from '../../src/rules.ts'
 import {
   type Consumer,
   type Deadline,
@@ -13,6 +13,7 @@ import {
   type EngineOptions,
   type EngineSettings,
   engineRules,
+  engineSettings,
   type Job,
   type Perform,
 } from './_engine.ts'
@@ -69,7 +70,7 @@ const rules: Rules = {
  * @throws {TypeError} an option is not what it must be
  */
 export function rabbitmq(options: RabbitOptions): TaskQueue {
-  const settings = checked<Settings>(rules, options, 'create the rabbitmq queue')
+  const settings = engineSettings<Settings>(rules, options, 'create the rabbitmq queue')
   return taskQueue(new RabbitEngine(settings), settings)
 }
 

@@ -251,6 +251,24 @@ describe('what is sent to BullMQ', () => {
 })
 
 describe('a worker of BullMQ', () => {
+  test('takes a lease that is no whole number of milliseconds, or has no half', async () => {
+    await using queue = bullmq({ url: server.url, leaseMs: 10_000.5, retentionMs: 86_400_000 / 7 })
+    let ran = 0
+    const task = defineTask({ name: 'fractions', run: () => void ran++ })
+    await using _worker = await queue.work([task])
+    await queue.enqueue(task, undefined)
+    await eventually(() => ran === 1, 'the task')
+    const line = new Line(
+      module,
+      await connect({ url: server.url }, lineOptions, forever),
+      { ...common, leaseMs: 10_001 },
+      () => {},
+    )
+    const backend = (await line.queue(task.name)).getBackend()
+    // Otherwise the tasks of a worker that died would never run again.
+    await backend.moveStalledJobsToWait().finally(() => line.end())
+  })
+
   test('does not run again what it still runs, or has ended, after an outage that is longer than the lease', async () => {
     await using crashing = await startRedis()
     await using held = new AsyncDisposableStack()

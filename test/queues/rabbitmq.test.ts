@@ -4,6 +4,8 @@ import { defineTask, type TaskEvent, type TaskQueue } from 'background-tasks'
 import { rabbitmq } from 'background-tasks/queues/rabbitmq'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AmqpLike } from '../../adapters/queues/_rabbitmq-amqp.ts'
+import { Connections } from '../../adapters/queues/_rabbitmq-connection.ts'
+import { Layout } from '../../adapters/queues/_rabbitmq-layout.ts'
 import { describeQueue, eventually } from '../conformance/queue.ts'
 import { Example } from '../examples/_example.ts'
 import { startProxy } from './_proxy.ts'
@@ -141,6 +143,28 @@ describe('what is special to RabbitMQ', () => {
     await using _worker = await other.queue.work([task])
     await other.queue.enqueue(task, 'b')
     await eventually(() => ran.length === 1, 'the task')
+  })
+
+  test('keeps what failed for a time that is no whole number of milliseconds', async () => {
+    await using given = fresh({ retentionMs: 86_400_000 / 7, leaseMs: 10_000.5, timeoutMs: 3999.5 })
+    await using rabbit = await client()
+    const errors: unknown[] = []
+    const { task } = recording('fractions', fail)
+    await using _worker = await given.queue.work([task], { onError: (error) => errors.push(error) })
+    await given.queue.enqueue(task, 'a')
+    await eventually(() => errors.length === 1, 'its end')
+    await eventually(async () => (await rabbit.count(`${given.prefix}failed`)) === 1, 'it to be moved')
+  })
+
+  test('does not go on without the queue of failed ones where the server refuses that', async () => {
+    const connections = new Connections(async () => amqp, server.url, { timeoutMs: 4000, leaseMs: 10_000 })
+    const connection = await connections.open(async (opened) => opened)
+    try {
+      const declared = new Layout('refused.', 0.5).declareTask(connection, 'refused.task.a')
+      await expect(declared).rejects.toThrow(/invalid arg 'x-message-ttl'/)
+    } finally {
+      await connections.close()
+    }
   })
 
   test('reports what is no job of ours as failed, and keeps it', async () => {
