@@ -120,8 +120,11 @@ const scheduleRules: Rules = {
   timezone: timezoneRule,
 }
 
+/** What parsers have for a number that they draw anew each time; of all names, only that of Thursday has the letter. */
+const hasDrawn = (cron: string): boolean => /h/i.test(cron.replaceAll(/thu/gi, ''))
+
 /**
- * Checks what the engine need not: how many fields its step allows, and the zone.
+ * Checks what the engine need not: how many fields its step allows, that their times are fixed, and the zone.
  *
  * @throws {TypeError} one of them is wrong
  */
@@ -131,8 +134,10 @@ export function checkedSchedule(
   stepMs: number,
   what: string,
 ): { readonly key: string | undefined; readonly timezone: string } {
-  const fields = typeof cron === 'string' ? cron.trim().split(/\s+/).length : 0
+  const text = typeof cron === 'string' ? cron : ''
+  const fields = text.trim().split(/\s+/).length
   const expected = `a cron expression of five fields${stepMs < 60_000 ? ', or six with seconds first' : ''}`
   if (fields !== 5 && (fields !== 6 || stepMs >= 60_000)) refuse('cron', expected, cron, what)
+  if (hasDrawn(text)) refuse('cron', 'a cron expression of fixed times, without H', cron, what)
   return checked(scheduleRules, options, what)
 }

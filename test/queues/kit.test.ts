@@ -103,6 +103,28 @@ describe('a call', () => {
     expect(engine.open).not.toHaveBeenCalled()
   })
 
+  it('refuses a schedule with H, for which a parser draws another number each time, and takes names that have one', async () => {
+    const schedule = vi.fn(async () => {})
+    const { queue } = engineWith({ schedule })
+    for (const cron of [
+      'H * * * *',
+      '0 H(0-7) * * *',
+      'H/15 * * * *',
+      '5,H * * * *',
+      '0 0 * * H',
+      '0 0 * * SUNH',
+      'HHH * * * *',
+    ]) {
+      await expect(queue.schedule(idle, cron, 1), cron).rejects.toMatchObject({
+        name: 'TypeError',
+        message: `Cannot schedule the task 'idle' as 'cron' must be a cron expression of fixed times, without H: current value is "${cron}"`,
+      })
+    }
+    expect(schedule).not.toHaveBeenCalled()
+    for (const cron of ['0 0 * * THU', '0 0 * MAR mon-thu']) await queue.schedule(idle, cron, 1)
+    expect(schedule).toHaveBeenCalledTimes(2)
+  })
+
   it('opens the engine first, and sends nothing where that took too long', async () => {
     const send = vi.fn(async () => {})
     const { promise, resolve } = Promise.withResolvers<void>()
