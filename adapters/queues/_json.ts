@@ -19,7 +19,7 @@ class JsonError extends Error {
 
 /**
  * The JSON text of a value that JSON brings back as it was; undefined for undefined. A property that is undefined is left
- * out.
+ * out, and -0 becomes 0: it equals that, and comes of arithmetic where nobody would expect a refusal.
  *
  * @param maxBytes how long the text may be, in bytes of UTF-8
  * @throws {JsonError} JSON would bring back something else, or it is too long

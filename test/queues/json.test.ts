@@ -32,6 +32,12 @@ describe('encode', () => {
     expect(encode(undefined, 0)).toBeUndefined()
   })
 
+  it('takes -0, as rounding makes it of an ordinary number, for the 0 that it equals', () => {
+    const degrees = Math.round(-0.3)
+    expect(travelled({ degrees })).toStrictEqual({ degrees: 0 })
+    expect(degrees === 0).toBe(true)
+  })
+
   it('takes an object that occurs twice without a cycle', () => {
     const shared = { a: 1 }
     expect(travelled([shared, { shared }])).toEqual([{ a: 1 }, { shared: { a: 1 } }])
