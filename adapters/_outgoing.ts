@@ -36,7 +36,7 @@ export function outgoingOf({ request, platform }: Call): OutgoingLike | undefine
 }
 
 /** The one that an argument of the host is, or has. */
-export function outgoingIn(argument: any): OutgoingLike | undefined {
+function outgoingIn(argument: any): OutgoingLike | undefined {
   try {
     if (isOutgoing(argument?.outgoing)) return argument.outgoing
     if (isOutgoing(argument?.res)) return argument.res
@@ -47,7 +47,7 @@ export function outgoingIn(argument: any): OutgoingLike | undefined {
   return undefined
 }
 
-function isOutgoing(value: unknown): value is OutgoingLike {
+export function isOutgoing(value: unknown): value is OutgoingLike {
   if (typeof value !== 'object' || value === null || !('writableFinished' in value)) return false
   // Of a remote object (Workers RPC) every property is there, and a function.
   return typeof value.writableFinished !== 'function'

@@ -8,7 +8,7 @@ import type { UnopenedCall } from '../src/adapter.ts'
 import { type BackgroundTasks, settle } from '../src/background-tasks.ts'
 import { type Drainable, Scope } from '../src/create-background-tasks.ts'
 import type { BackgroundTasksOptions } from '../src/options.ts'
-import { outgoingIn } from './_outgoing.ts'
+import { isOutgoing } from './_outgoing.ts'
 import { detect } from './detect.ts'
 
 /** What the middleware adds to the context. A type and no interface, which Hono before 4.9 would not take. */
@@ -90,11 +90,20 @@ class HonoCall implements UnopenedCall {
     const { env } = this.#c
     // Hono's getter throws where the host passed no execution context, and an error costs more than all the rest of ours:
     // on Node, where there is none, it is not asked.
-    if (outgoingIn(env)) return [env]
+    if (isOnNodeServer(env)) return [env]
     try {
       return [env, this.#c.executionCtx]
     } catch {
       return [env]
     }
+  }
+}
+
+function isOnNodeServer(env: any): boolean {
+  try {
+    return isOutgoing(env?.outgoing)
+  } catch {
+    // It throws for a name that it does not have.
+    return false
   }
 }

@@ -43,7 +43,7 @@ function callWithin(
     store.owner = undefined
   }
   // What passes for an async function (debounced ones do) may give anything.
-  if (result instanceof Promise) result.then(over, over)
+  if (result instanceof AsyncPromise) result.then(over, over)
   else over()
   return result
 }
@@ -59,6 +59,8 @@ function callNow(owner: object, work: (...args: unknown[]) => unknown, args: unk
 }
 
 const asyncFunction: unknown = Object.getPrototypeOf(async () => {})
+// What they give, whatever somebody has put in the place of `Promise`.
+const AsyncPromise = (async () => {})().constructor as PromiseConstructor
 
 function asyncLocalStorage(): AsyncLocalStorageLike | null {
   const { process } = globalThis as { process?: any }

@@ -85,6 +85,19 @@ describe('with app.request(), where there is no host at all', () => {
     expect(lists[0]).not.toBe(lists[1])
   })
 
+  test('a host that gives a response of Node and an execution context is asked to wait', async () => {
+    const held: unknown[] = []
+    const app = new Hono().use(backgroundTasks()).get('/', (c) => {
+      c.var.tasks.add(task)
+      return c.text('ok')
+    })
+    const res = { writableFinished: true, closed: true, on() {} }
+    const context = { waitUntil: (work: unknown) => void held.push(work), passThroughOnException() {}, props: {} }
+    await app.fetch(new Request('http://localhost/'), { res }, context)
+    expect(held.length).toBe(1)
+    await held[0]
+  })
+
   test.each([
     ['detected', {}],
     ['workers()', { adapter: workers() }],
