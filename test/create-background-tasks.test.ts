@@ -332,27 +332,3 @@ test('drain may be given to a hook as it is, which passes what it likes', async 
   const application = { server: {}, close() {} }
   expect(await (drain as (application: object) => Promise<unknown>)(application)).toMatchObject({ abandoned: [] })
 })
-
-test('a drain inside a task is refused also where somebody has replaced Promise', async () => {
-  const original = Promise
-  globalThis.Promise = class extends Promise<any> {} as PromiseConstructor
-  try {
-    const scope = createBackgroundTasks({
-      adapter: { name: 'at once', afterResponse: (start) => void setImmediate(start, 'returned') },
-    })
-    const { tasks, settle } = scope.open()
-    let refused: unknown
-    tasks.add(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      refused = await Promise.race([
-        scope.drain().catch((error: Error) => error.message),
-        new Promise((resolve) => setTimeout(resolve, 500, 'waited')),
-      ])
-    })
-    settle(undefined)
-    await scope.drain()
-    expect(refused).toBe('Cannot drain inside a task as it would wait for itself')
-  } finally {
-    globalThis.Promise = original
-  }
-})

@@ -4,6 +4,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import {
   type BackgroundTasks,
+  createBackgroundTasks,
   defineTask,
   type StandardSchemaLike,
   type Task,
@@ -595,4 +596,28 @@ test('a defined task past maxPending is refused by its name', async () => {
   )
   await call()
   expect((await handler.drain()).succeeded).toBe(1)
+})
+
+test('a drain inside a task is refused also where somebody has replaced Promise', async () => {
+  const original = Promise
+  globalThis.Promise = class extends Promise<any> {} as PromiseConstructor
+  try {
+    const scope = createBackgroundTasks({
+      adapter: { name: 'at once', afterResponse: (start) => void setImmediate(start, 'returned') },
+    })
+    const { tasks, settle } = scope.open()
+    let refused: unknown
+    tasks.add(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      refused = await Promise.race([
+        scope.drain().catch((error: Error) => error.message),
+        new Promise((resolve) => setTimeout(resolve, 500, 'waited')),
+      ])
+    })
+    settle(undefined)
+    await scope.drain()
+    expect(refused).toBe('Cannot drain inside a task as it would wait for itself')
+  } finally {
+    globalThis.Promise = original
+  }
 })
