@@ -40,7 +40,7 @@ function extenderIn(argument: any): ExtenderLike | undefined {
     if (isLocal(argument?.context)) return argument.context
     if (isLocal(argument?.ctx)) return argument.ctx
   } catch {
-    // As below.
+    // Its `env` may throw for a name that it does not have.
   }
   return undefined
 }

@@ -6,7 +6,7 @@
 import { hop } from './adapter.ts'
 import type { DrainOptions, DrainReport } from './create-background-tasks.ts'
 import type { TaskEnd, TaskInfo } from './observer.ts'
-import { checked, isObject, type Rules, refuse } from './rules.ts'
+import { checkedPart, type Rules } from './rules.ts'
 import { isFunction } from './values.ts'
 
 const rules: Rules = {
@@ -39,10 +39,8 @@ export class Drains {
    * @throws {TypeError} an option is not what it must be
    */
   async drain(options: DrainOptions, isIdle: () => boolean, abandon: () => void): Promise<DrainReport> {
-    if (!isObject(options)) refuse('options', 'an object', options, 'drain')
-    // These alone: hooks of hosts, which `drain` may be given to as it is, pass what they like.
-    const own = { timeoutMs: options.timeoutMs, signal: options.signal }
-    const { timeoutMs, signal } = checked<DrainOptions & { timeoutMs: number }>(rules, own, 'drain')
+    // Hooks of hosts, which `drain` may be given to as it is, pass what they like.
+    const { timeoutMs, signal } = checkedPart<DrainOptions & { timeoutMs: number }>(rules, options, 'drain')
     const report: DrainReport = { succeeded: 0, failed: 0, discarded: 0, abandoned: [] }
     let over = false
     const end = (): void => {

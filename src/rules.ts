@@ -31,7 +31,7 @@ export const oneOf = (...names: string[]): [expected: string, accepts: (value: a
 ]
 
 /**
- * Checks the options and fills in the defaults.
+ * Checks the options, which are all that there may be, and fills in the defaults.
  *
  * @param what what cannot be done with bad ones, for the message
  * @param prefix where the options are, for the message
@@ -41,6 +41,12 @@ export function checked<T>(rules: Rules, options: unknown, what: string, prefix 
   if (!isObject(options)) refuse('options', 'an object', options, what)
   const unknown = Object.keys(options).find((name) => !(name in rules))
   if (unknown) throw new TypeError(`Cannot ${what} as there is no option '${prefix}${unknown}'`)
+  return checkedPart(rules, options, what, prefix)
+}
+
+/** The same for whoever takes a part of what there may be, and leaves the rest to others. */
+export function checkedPart<T>(rules: Rules, options: unknown, what: string, prefix = ''): T {
+  if (!isObject(options)) refuse('options', 'an object', options, what)
   const entries = Object.entries(rules).map(([name, [fallback, expected, accepts, parts]]) => {
     const value = (options as Record<string, unknown>)[name]
     if (value === undefined ? fallback === REQUIRED : !accepts(value)) refuse(prefix + name, expected, value, what)

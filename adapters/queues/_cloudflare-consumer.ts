@@ -7,12 +7,12 @@ import { startTimer, stopTimer } from '../../src/adapter.ts'
 import type { Task } from '../../src/define-task.ts'
 import type { OnError } from '../../src/options.ts'
 import type { WorkOptions } from '../../src/queue.ts'
-import { checked, isObject, milliseconds, type Rules, refuse } from '../../src/rules.ts'
+import { checked, milliseconds, type Rules } from '../../src/rules.ts'
 import { Batch, type BatchHost } from './_cloudflare-batch.ts'
 import type { MessageBatchLike } from './_cloudflare-message.ts'
 import { within } from './_deadline.ts'
 import { checkTasks } from './_intake.ts'
-import { Worker, workSettings } from './_worker.ts'
+import { Worker, type WorkSettings, workRules } from './_worker.ts'
 
 /** Options of `consumer`. */
 export interface ConsumerOptions extends Omit<WorkOptions, 'concurrency'> {
@@ -33,9 +33,8 @@ export interface ConsumerOptions extends Omit<WorkOptions, 'concurrency'> {
   readonly batchTimeoutMs?: number | undefined
 }
 
-type Own = { readonly concurrency: number; readonly batchTimeoutMs: number }
-
 const rules: Rules = {
+  ...workRules,
   concurrency: [10, 'a positive integer', (value) => Number.isInteger(value) && value > 0],
   batchTimeoutMs: milliseconds(14 * 60_000, 1),
 }
@@ -51,15 +50,14 @@ export function consumerOf(
   options: ConsumerOptions = {},
 ): (batch: MessageBatchLike) => Promise<void> {
   checkTasks(tasks, 'consume')
-  if (!isObject(options)) refuse('options', 'an object', options, 'consume')
-  const { concurrency: atOnce, batchTimeoutMs: limit, ...others } = options
-  const { concurrency, batchTimeoutMs } = checked<Own>(rules, { concurrency: atOnce, batchTimeoutMs: limit }, 'consume')
-  const settings = workSettings({ ...others, concurrency, onError: options.onError ?? host.onError })
+  const settings = checked<WorkSettings & { readonly batchTimeoutMs: number }>(rules, options, 'consume')
+  const { concurrency, batchTimeoutMs } = settings
+  const failed = options.onError ?? host.onError
   const known = new Map(tasks.map((task) => [task.name, task]))
   return async ({ messages }) => {
     const reports: unknown[] = []
     const onError: OnError = (error, task) => {
-      const report = settings.onError(error, task)
+      const report = failed(error, task)
       reports.push(report)
       return report
     }

@@ -18,13 +18,13 @@ import { within } from './_deadline.ts'
 import type { Consumer, TakenJob, Verdict } from './_engine.ts'
 import { JobRun } from './_job-run.ts'
 
-type Settings = Pick<WorkOptions, 'observer' | 'timeoutMs'> & {
+export type WorkSettings = Pick<WorkOptions, 'observer' | 'timeoutMs'> & {
   readonly concurrency: number
   readonly onError: OnError
   readonly retry: RetryPolicy | undefined
 }
 
-const rules: Rules = {
+export const workRules: Rules = {
   concurrency: [1, 'a positive integer', (value) => Number.isInteger(value) && value > 0],
   observer: [undefined, 'a function', isFunction],
   onError: [printFailure, 'a function', isFunction],
@@ -33,8 +33,8 @@ const rules: Rules = {
 }
 
 /** @throws {TypeError} an option is not what it must be */
-export function workSettings(options: WorkOptions | undefined): Settings {
-  return checked<Settings>(rules, options ?? {}, 'work')
+export function workSettings(options: WorkOptions | undefined): WorkSettings {
+  return checked<WorkSettings>(workRules, options ?? {}, 'work')
 }
 
 /** What of its queue a worker has to know. */
@@ -49,7 +49,7 @@ export interface WorkerHost {
 export class Worker implements QueueWorker {
   readonly name: string
   readonly limits: WorkerHost['limits']
-  readonly settings: Settings
+  readonly settings: WorkSettings
   readonly #host: WorkerHost
   readonly #running: Set<JobRun> = new Set()
   readonly #drains = new Drains()
@@ -64,7 +64,7 @@ export class Worker implements QueueWorker {
   #stopped: Promise<void> | undefined
   #closed: Promise<unknown> | undefined
 
-  constructor(host: WorkerHost, settings: Settings) {
+  constructor(host: WorkerHost, settings: WorkSettings) {
     this.name = host.name
     this.limits = host.limits
     this.settings = settings

@@ -7,7 +7,7 @@
 // At once and not at the first tick, as a bad expression has to fail at boot.
 import { Cron } from 'croner'
 import type { Task } from '../../src/define-task.ts'
-import { checked, isObject, oneOf, type Rules, refuse } from '../../src/rules.ts'
+import { checkedPart, oneOf, type Rules, refuse } from '../../src/rules.ts'
 import { createRunner, type Runner, type RunningSchedules, type SchedulesOptions } from './_runner.ts'
 import { type CheckedSchedule, checkSchedules, type Schedules } from './_schedules.ts'
 
@@ -62,10 +62,8 @@ export function croner<const T extends readonly Task[]>(
 ): RunningSchedules {
   const list = checkSchedules(schedules, WHAT)
   const crons = list.map(cronOf)
-  if (!isObject(options)) refuse('options', 'an object', options, WHAT)
-  const { overlap: wanted, ...others } = options
-  const { overlap } = checked<{ overlap: 'skip' | 'run' }>(rules, { overlap: wanted }, WHAT)
-  const runner = createRunner(list, others, WHAT)
+  const { overlap } = checkedPart<{ overlap: 'skip' | 'run' }>(rules, options, WHAT)
+  const runner = createRunner(list, options, WHAT)
   const clocks = list.map((schedule, index) => new Clock(schedule, crons[index] as Cron, runner, overlap === 'run'))
   return runner.running(() => {
     for (const clock of clocks) clock.stop()
