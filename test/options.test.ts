@@ -64,6 +64,16 @@ test('undefined stands for the default of every option', () => {
   expect(() => createBackgroundTasks({ retry: attempts })).not.toThrow()
 })
 
+test('a name that is no option is refused, so that a slip of the pen loses nothing', () => {
+  const misspelt = { onErorr: () => {} } as BackgroundTasksOptions
+  const refusal = "Cannot create background tasks as there is no option 'onErorr'"
+  expect(() => withBackgroundTasks(ok, misspelt)).toThrow(new TypeError(refusal))
+  expect(() => createBackgroundTasks(misspelt)).toThrow(new TypeError(refusal))
+  expect(() => createBackgroundTasks({ retry: { attempt: 3 } as object })).toThrow("there is no option 'retry.attempt'")
+  const task = { name: 'task', run: () => {}, retries: 3 }
+  expect(() => defineTask(task)).toThrow("Cannot define the task as there is no option 'retries'")
+})
+
 test('the least and the most of every number is accepted', () => {
   const most = 2 ** 31 - 1
   const least = { attempts: 1, delayMs: 0, factor: 1, maxDelayMs: 0, jitter: 0 }

@@ -373,6 +373,7 @@ describe('consuming', () => {
     expect(() => queue.consumer([record], { batchTimeoutMs: 0 })).toThrow("'batchTimeoutMs' must be")
     expect(() => queue.consumer([record], { timeoutMs: 0 })).toThrow("'timeoutMs' must be")
     expect(() => queue.consumer([record], [] as never)).toThrow("'options' must be an object")
+    expect(() => queue.consumer([record], { retries: 3 } as never)).toThrow("there is no option 'retries'")
   })
 
   test('runs at most ten messages at once, or as many as concurrency says', async () => {
