@@ -5,13 +5,18 @@
  */
 import { type Adapter, afterMacrotask, type Call, type Delivery, startTimer, stopTimer } from '../src/adapter.ts'
 import { isWorkerd, type Over, pumped, UNREAD_MS } from './_pumped.ts'
-import { afterSharedMacrotask } from './_shared-hop.ts'
+import { afterSharedMacrotask, startWith } from './_shared-hop.ts'
 
 const STREAMING =
   /^(text\/event-stream|application\/x-ndjson|application\/jsonl|multipart\/x-mixed-replace|text\/x-component)\b/i
 
+const isBun = 'Bun' in globalThis
+
 // On another host a request may be unable to wait for what another one has asked for.
-const afterTurn = 'Bun' in globalThis ? afterSharedMacrotask : afterMacrotask
+function afterTurn(start: (delivery: Delivery) => void, delivery: Delivery): void {
+  if (isBun) afterSharedMacrotask(startWith, start, delivery)
+  else afterMacrotask(start, delivery)
+}
 
 /** What such a host cannot do. */
 export const LACKS: NonNullable<Adapter['lacks']> = {

@@ -5,7 +5,7 @@
  */
 import type { Call, Delivery } from '../src/adapter.ts'
 import { runtimeOf } from './_runtime.ts'
-import { afterSharedMacrotask } from './_shared-hop.ts'
+import { afterSharedMacrotask, startWith } from './_shared-hop.ts'
 
 /** The part of `Deno.ServeHandlerInfo` that is used. */
 export interface ServeHandlerInfoLike {
@@ -30,7 +30,7 @@ export function afterCompleted(
   info: ServeHandlerInfoLike,
   response: Response | undefined,
 ): void {
-  const settled = (): void => afterSharedMacrotask(start, 'flushed')
+  const settled = (): void => afterSharedMacrotask(startWith, start, 'flushed')
   // Asked for when the response is over, `completed` never settles.
   if (!response && isOver(info)) settled()
   else info.completed.then(settled, settled)

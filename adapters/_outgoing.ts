@@ -6,7 +6,7 @@
 import type { Call, Delivery } from '../src/adapter.ts'
 import { ambientOutgoing } from './_ambient.ts'
 import { runtimeOf } from './_runtime.ts'
-import { afterSharedMacrotask } from './_shared-hop.ts'
+import { afterSharedMacrotask, startWith } from './_shared-hop.ts'
 
 /** The members that are read of an `http.ServerResponse`, `http2.Http2ServerResponse`, or what poses as one. */
 export interface OutgoingLike {
@@ -50,7 +50,7 @@ function outgoingIn(argument: any): OutgoingLike | undefined {
 export function isOutgoing(value: unknown): value is OutgoingLike {
   if (typeof value !== 'object' || value === null || !('writableFinished' in value)) return false
   // Of a remote object (Workers RPC) every property is there, and a function.
-  return typeof value.writableFinished !== 'function'
+  return typeof (value as OutgoingLike).socket !== 'function'
 }
 
 const queues = new WeakMap<SocketLike, Set<() => void>>()
@@ -59,12 +59,30 @@ type Left = (delivery: Delivery) => void
 
 /** The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. */
 export function afterOutgoing(start: Left, outgoing: OutgoingLike): void {
-  whenLeft(outgoing, start, afterTurn)
+  // Most often it will have closed by then, and a listener is the dearest part of a request with a task. Only where a
+  // look can tell: what others make may say it by an event alone.
+  if (isOnSocket(outgoing)) afterSharedMacrotask(look, start, outgoing, true)
+  else whenLeft(outgoing, start, afterTurn)
 }
 
-/** The end of a socket that is not kept alive has yet to leave, in a turn of the event loop after this one. */
-export function afterTurn(left: Left, delivery: Delivery, { req, stream }: OutgoingLike): void {
-  afterSharedMacrotask(left, delivery, !stream && req?.socket?.writableEnded === false)
+function look(start: Left, outgoing: OutgoingLike): void {
+  if (outgoing.closed && isKeptAlive(outgoing)) start(deliveryOf(outgoing))
+  else whenLeft(outgoing, start, afterTurn)
+}
+
+export function afterTurn(left: Left, delivery: Delivery, outgoing: OutgoingLike): void {
+  afterSharedMacrotask(startWith, left, delivery, isKeptAlive(outgoing))
+}
+
+/** The end of a socket that is not has yet to leave, in a turn of the event loop after that of its last response. */
+function isKeptAlive(outgoing: OutgoingLike): boolean {
+  return outgoing.req?.socket?.writableEnded === false && !outgoing.stream
+}
+
+/** What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only. */
+function isOver({ closed, destroyed, stream, socket, req, on }: OutgoingLike): boolean {
+  const isDead = closed || destroyed || stream?.destroyed || (socket === null && req?.socket?.destroyed)
+  return isDead || typeof on !== 'function'
 }
 
 /**
@@ -76,15 +94,12 @@ export function whenLeft(
   left: Left,
   call: (left: Left, delivery: Delivery, outgoing: OutgoingLike) => void = (left, delivery) => left(delivery),
 ): void {
-  // What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only.
-  const socket = outgoing.socket === null ? outgoing.req?.socket : undefined
-  const isOver = outgoing.closed || outgoing.destroyed || outgoing.stream?.destroyed || socket?.destroyed
-  if (isOver || typeof outgoing.on !== 'function') {
+  if (isOver(outgoing)) {
     call(left, deliveryOf(outgoing), outgoing)
     return
   }
   // A pipelined response that waits for its socket hears nothing of that one's death (before Node 24).
-  const queue = queueOf(socket)
+  const queue = outgoing.socket === null ? queueOf(outgoing.req?.socket) : undefined
   let over = false
   const close = (finished?: typeof FINISHED): void => {
     if (over) return
@@ -94,16 +109,16 @@ export function whenLeft(
   }
   queue?.add(close)
   // Not `once`, which would wrap it: `over` says the same.
-  outgoing.on('close', close)
-  if (!isServed(outgoing)) outgoing.on('finish', () => close(FINISHED))
+  outgoing.on?.('close', close)
+  if (!outgoing.stream && !isOnSocket(outgoing)) outgoing.on?.('finish', () => close(FINISHED))
 }
 
 const FINISHED = Symbol('finished')
 
-/** By a server of Node. What bridges and test tools make may say no more than that it has finished, or call that closed. */
-function isServed({ socket, stream, req }: OutgoingLike): boolean {
+/** Of HTTP/1. What bridges and test tools make may say no more than that it has finished, or call that closed. */
+function isOnSocket({ socket, req }: OutgoingLike): boolean {
   const connection = socket ?? req?.socket
-  return stream !== undefined || (typeof connection === 'object' && connection !== null && 'bytesRead' in connection)
+  return typeof connection === 'object' && connection !== null && 'bytesRead' in connection
 }
 
 /** The waiting responses of a socket, which share one listener: an eleventh would print a warning. */

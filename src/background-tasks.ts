@@ -8,17 +8,20 @@ import { type Adapter, askStart, type Call, type Delivery, type OpenedCall, type
 import type { Ending, Scope } from './create-background-tasks.ts'
 import type { Task } from './define-task.ts'
 import { type Entry, entryOf, type PendingTask, shown, type TaskArguments } from './entry.ts'
+import { entriesOf } from './entry-queue.ts'
 import { print } from './errors.ts'
 import { boundFor, handOver } from './hand-over.ts'
 import { judge, outcomeOf, whyNot } from './outcome.ts'
 import { checkDisposable } from './resource.ts'
 import { Run } from './run-list.ts'
-import { isFunction } from './values.ts'
+import { type Gate, isFunction, newGate } from './values.ts'
 
 /** Ends the handler's part of a list, if this call opened it; kept off the class, which is what users see. */
 export let settle: (call: OpenedCall, response: unknown, ending?: Ending) => unknown
 /** Tells a list that a run of it is over. */
 export let leave: (tasks: BackgroundTasks, run: Run) => void
+/** Tells a list that its response has left, of which the first step of a run hears. */
+export let begin: (tasks: BackgroundTasks, delivery: Delivery | undefined) => Outcome
 /** Why a task must not run, once its list may start; undefined when it may. */
 export let refusalOf: (entry: Entry, tasks: BackgroundTasks) => string | undefined
 /** The wrapper that a list belongs to. */
@@ -38,8 +41,10 @@ export class BackgroundTasks {
   #outcome: Outcome | undefined
   #verdict: boolean | undefined
   #isHandingOver = false
-  /** What the adapter was given last, until it is called. */
-  #awaited: ((delivery: Delivery) => void) | undefined
+  /** What its tasks wait for; what opens it is what the adapter calls. */
+  #gate: Gate<Delivery> | undefined
+  /** Whether the adapter has been asked to. */
+  #isAwaited = false
 
   /** Made by `withBackgroundTasks` and its kin, one for each request. */
   constructor(scope: Scope, call: Call) {
@@ -54,7 +59,7 @@ export class BackgroundTasks {
 
   /** The tasks that have not started, in order. A copy: changing it changes nothing. */
   get pending(): readonly PendingTask[] {
-    return this.#run?.entries('pending').map(shown) ?? []
+    return this.#run ? entriesOf(this.#run, 'pending').map(shown) : []
   }
 
   /**
@@ -113,11 +118,12 @@ export class BackgroundTasks {
   /** A fresh one at the first `add`, and at the first after the list became empty. */
   #currentRun(): Run {
     if (this.#run) return this.#run
-    const run = new Run(this.#scope, this)
+    this.#gate ??= newGate()
+    const run = new Run(this.#scope, this, this.#gate.promise)
     this.#adapter.keepAlive?.(run.work(), this.#call)
     this.#run = run
     this.#scope.enter(run)
-    if (this.#outcome && !this.#awaited) this.#awaitStart(undefined)
+    if (this.#outcome && !this.#isAwaited) this.#awaitStart(undefined)
     return run
   }
 
@@ -162,27 +168,36 @@ export class BackgroundTasks {
 
   /** Gives what has to be answered instead of the response. */
   #awaitStart(response: unknown): unknown {
-    const start = (delivery: Delivery): void => {
-      if (this.#awaited === start) this.#start(delivery)
-    }
-    return askStart(this.#adapter, (this.#awaited = start), this.#call, response)
+    this.#isAwaited = true
+    this.#gate ??= newGate()
+    if (!this.#run) this.#hear()
+    return askStart(this.#adapter, this.#gate.open, this.#call, response)
   }
 
-  #start(delivery: Delivery): void {
-    this.#awaited = undefined
+  /** Where no run does. */
+  #hear(): void {
+    this.#gate?.promise.then((delivery) => this.#begin(delivery))
+  }
+
+  #begin(delivery: Delivery | undefined): Outcome {
+    this.#gate = undefined
+    this.#isAwaited = false
     const outcome = this.#outcome as Outcome & { delivery: Delivery | undefined }
     outcome.delivery ??= delivery ?? 'returned'
-    this.#run?.open(outcome)
+    return outcome
   }
 
   static {
     settle = (call, response, ending) => call.tasks.#settle(call, response, ending)
     leave = (tasks, run) => {
-      if (tasks.#run === run) tasks.#run = undefined
+      if (tasks.#run !== run) return
+      tasks.#run = undefined
+      if (tasks.#isAwaited) tasks.#hear()
     }
+    begin = (tasks, delivery) => tasks.#begin(delivery)
     abandon = (tasks, reason) => tasks.#run?.abandon(reason)
-    refusalOf = (entry, tasks) => tasks.#refusal(entry)
+    refusalOf = (entry, tasks) => (tasks.#verdict && !entry.policy ? undefined : tasks.#refusal(entry))
     scopeOf = (tasks) => tasks.#scope
-    isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && tasks.#awaited === undefined
+    isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && !tasks.#isAwaited
   }
 }

@@ -4,44 +4,43 @@
  * @module
  */
 import type { Entry } from './entry.ts'
-import type { Turn } from './fairness.ts'
 
-/** A linked list: it may hold a million, and gives each up when it has ended. */
-export class EntryQueue implements Turn {
+/**
+ * A linked list: it may hold a million, and gives each up when it has ended. No class to extend, as making an object of a
+ * derived one costs as much as a task.
+ */
+export interface EntryQueue {
   /** Tasks added and not yet ended. */
-  size = 0
-  /** For `isTurnOver`. */
-  tasksThisTurn = 0
-  turnStart = 0
-  #firstUnended: Entry | undefined
-  #next: Entry | undefined
-  #last: Entry | undefined
+  size: number
+  firstUnended: Entry | undefined
+  next: Entry | undefined
+  last: Entry | undefined
+}
 
-  append(entry: Entry): void {
-    if (this.#last) this.#last.next = entry
-    this.#last = entry
-    this.#firstUnended ??= entry
-    this.#next ??= entry
-    this.size++
-  }
+export function append(queue: EntryQueue, entry: Entry): void {
+  if (queue.last) queue.last.next = entry
+  queue.last = entry
+  queue.firstUnended ??= entry
+  queue.next ??= entry
+  queue.size++
+}
 
-  /** The next one to start. */
-  take(): Entry {
-    const entry = this.#next as Entry
-    this.#next = entry.next
-    return entry
-  }
+/** The next one to start. */
+export function take(queue: EntryQueue): Entry {
+  const entry = queue.next as Entry
+  queue.next = entry.next
+  return entry
+}
 
-  dropEnded(): void {
-    while (this.#firstUnended?.ended) this.#firstUnended = this.#firstUnended.next
-  }
+export function dropEnded(queue: EntryQueue): void {
+  while (queue.firstUnended?.ended) queue.firstUnended = queue.firstUnended.next
+}
 
-  /** The tasks that have not ended, or are not even on their way. */
-  entries(which: 'unsettled' | 'pending'): Entry[] {
-    const entries: Entry[] = []
-    for (let entry = which === 'pending' ? this.#next : this.#firstUnended; entry; entry = entry.next) {
-      if (!entry.ended && !(which === 'pending' && entry.policy?.place === 'sent')) entries.push(entry)
-    }
-    return entries
+/** The tasks that have not ended, or are not even on their way. */
+export function entriesOf(queue: EntryQueue, which: 'unsettled' | 'pending'): Entry[] {
+  const entries: Entry[] = []
+  for (let entry = which === 'pending' ? queue.next : queue.firstUnended; entry; entry = entry.next) {
+    if (!entry.ended && !(which === 'pending' && entry.policy?.place === 'sent')) entries.push(entry)
   }
+  return entries
 }

@@ -5,6 +5,9 @@
  */
 import { hop, hopsAreCheap, isDeno } from './adapter.ts'
 
+// Taken once, as it is a getter of the global object.
+const { performance } = globalThis
+
 /** So long others wait at most; less would be dear where each turn costs as much. */
 const TURN_MS = hopsAreCheap ? 1 : 5
 /** For hosts whose clock stands still while code runs. Not on Deno, where every turn of the event loop costs a millisecond. */

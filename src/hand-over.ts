@@ -5,6 +5,7 @@
  */
 import type { Outcome } from './adapter.ts'
 import type { Entry, Policy } from './entry.ts'
+import { entriesOf } from './entry-queue.ts'
 import type { Settings } from './options.ts'
 import { judge, whyNot } from './outcome.ts'
 import type { QueueItem, TaskQueue } from './queue.ts'
@@ -14,7 +15,7 @@ type Bound = Entry & { policy: Policy & { item: QueueItem<any> } }
 
 /** The tasks of a run that the queue has to be given. */
 export function boundFor(run: Run): Bound[] {
-  return run.entries('pending').filter((entry): entry is Bound => entry.policy?.place === 'queue')
+  return entriesOf(run, 'pending').filter((entry): entry is Bound => entry.policy?.place === 'queue')
 }
 
 /** Gives them to the queue, all or none, but for those that such an outcome lets not run. */

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { hop, type Outcome } from './adapter.ts'
-import { type BackgroundTasks, leave, refusalOf } from './background-tasks.ts'
+import { type Delivery, hop, type Outcome } from './adapter.ts'
+import { type BackgroundTasks, begin, leave, refusalOf } from './background-tasks.ts'
 import type { Scope } from './create-background-tasks.ts'
 import type { Entry } from './entry.ts'
-import { EntryQueue } from './entry-queue.ts'
-import { giveWay, isTurnOver } from './fairness.ts'
+import { append, dropEnded, type EntryQueue, entriesOf, take } from './entry-queue.ts'
+import { giveWay, isTurnOver, type Turn } from './fairness.ts'
 import { report, type TaskEnd, type TaskEvent, tell } from './observer.ts'
 import { disposeAll } from './resource.ts'
 import { runTask } from './run-task.ts'
@@ -20,26 +20,31 @@ const STOPPED = 'an earlier task failed (stopOnError)'
  * From a list's first `add` until it is empty. Each entry has one reaction in a chain of promises: a reaction runs in the
  * async context of its `then` call, which is the context of that task's `add`.
  */
-export class Run extends EntryQueue {
+export class Run implements EntryQueue, Turn {
   readonly scope: Scope
+  size = 0
+  firstUnended: Entry | undefined
+  next: Entry | undefined
+  last: Entry | undefined
+  tasksThisTurn = 0
+  turnStart = 0
   /** Its place among the runs of the scope, while it is one of them. */
   index = 0
-  /** How the request ended; set when the tasks may start. */
+  /** How the request ended; set when the first of its tasks may start. */
   outcome: Outcome | undefined
   #tasks: BackgroundTasks | undefined
   #release: (() => void) | undefined
-  #openGate: () => void
-  #chain: Promise<void>
+  #chain: Promise<unknown>
   #active = 0
   #slotFree: (() => void) | undefined
   #stopped = false
   #resources: object[] | undefined
 
-  constructor(scope: Scope, tasks: BackgroundTasks) {
-    super()
+  /** Its tasks may start when the gate opens. */
+  constructor(scope: Scope, tasks: BackgroundTasks, gate: Promise<Delivery>) {
     this.scope = scope
     this.#tasks = tasks
-    ;({ promise: this.#chain, open: this.#openGate } = newGate())
+    this.#chain = gate
   }
 
   /** Settles one turn after the run is over, so that whoever awaited the last task may still add another. */
@@ -52,7 +57,7 @@ export class Run extends EntryQueue {
   push(entry: Entry): void {
     // A run that only its resources keep open starts clean.
     this.#stopped &&= this.size > 0
-    this.append(entry)
+    append(this, entry)
     this.scope.unsettled++
     // Before anybody is told, who may add another.
     this.#chain = this.#chain.then(this.#step)
@@ -61,14 +66,13 @@ export class Run extends EntryQueue {
 
   /** Keeps a resource until the last task has ended. Where there is none, it goes in the async context of this call. */
   keep(resource: object): void {
-    if (!this.#resources) this.#chain.then(() => this.size === 0 && this.#emptied())
+    if (!this.#resources) {
+      this.#chain.then((delivery) => {
+        this.#begin(delivery)
+        if (this.size === 0) this.#emptied()
+      })
+    }
     this.#resources = [...(this.#resources ?? []), resource]
-  }
-
-  /** Lets the tasks start. */
-  open(outcome: Outcome): void {
-    this.outcome = outcome
-    this.#openGate()
   }
 
   /**
@@ -81,7 +85,7 @@ export class Run extends EntryQueue {
     entry.ended = true
     this.scope.count(type, entry)
     if (type !== 'queued') tell(this, entry, type, detail)
-    this.dropEnded()
+    dropEnded(this)
     if (type === 'failed') {
       this.#stopped ||= this.scope.options.stopOnError
       report(this.scope, detail?.error, entry)
@@ -95,7 +99,7 @@ export class Run extends EntryQueue {
   /** Ends what has not started, or that part of it for which there is a reason. */
   discard(reasonOf: (entry: Entry, tasks: BackgroundTasks) => string | undefined): void {
     const tasks = this.#tasks as BackgroundTasks
-    for (const entry of this.entries('pending')) {
+    for (const entry of entriesOf(this, 'pending')) {
       const reason = !entry.ended && reasonOf(entry, tasks)
       if (reason) this.end(entry, 'discarded', { reason })
     }
@@ -103,7 +107,7 @@ export class Run extends EntryQueue {
 
   /** Ends all, at a deadline. What is added from now on starts a fresh run, as this one may hang in its task. */
   abandon(reason: string): void {
-    const entries = this.entries('unsettled')
+    const entries = entriesOf(this, 'unsettled')
     const resources = this.#resources
     this.#resources = undefined
     this.#leave()
@@ -143,10 +147,16 @@ export class Run extends EntryQueue {
     this.scope.leave(this)
   }
 
+  /** The first reaction is given what the gate was opened with. */
+  #begin(delivery: unknown): void {
+    if (!this.outcome && this.#tasks) this.outcome = begin(this.#tasks, delivery as Delivery | undefined)
+  }
+
   /** The reaction of one entry. The next one waits for what it returns. */
-  readonly #step = (): void | Promise<void> => {
+  readonly #step = (delivery?: unknown): void | Promise<void> => {
+    this.#begin(delivery)
     if (isTurnOver(this)) return giveWay().then(this.#step)
-    const entry = this.take()
+    const entry = take(this)
     if (entry.ended) return
     const reason = this.#stopped ? STOPPED : refusalOf(entry, this.#tasks as BackgroundTasks)
     if (reason) this.end(entry, 'discarded', { reason })

@@ -22,17 +22,22 @@ export function isResponse(value: unknown): value is Response {
   return typeof value === 'object' && value !== null && 'headers' in value && 'status' in value
 }
 
-let resolveOfLast: (() => void) | undefined
+let resolveOfLast: ((value: any) => void) | undefined
 
 // Shared by all promises: a closure for each is what a request with one task leaves to the collector.
-function takeResolve(resolve: () => void): void {
+function takeResolve(resolve: (value: any) => void): void {
   resolveOfLast = resolve
 }
 
 /** A promise, and what settles it. */
-export function newGate(): { readonly promise: Promise<void>; readonly open: () => void } {
-  const promise = new Promise<void>(takeResolve)
-  const open = resolveOfLast as () => void
+export interface Gate<T> {
+  readonly promise: Promise<T>
+  readonly open: (value: T) => void
+}
+
+export function newGate<T = void>(): Gate<T> {
+  const promise = new Promise<T>(takeResolve)
+  const open = resolveOfLast as (value: T) => void
   // It would keep the promise, and all that waits for it.
   resolveOfLast = undefined
   return { promise, open }

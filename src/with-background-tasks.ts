@@ -31,7 +31,11 @@ export function wrap<P extends unknown[], R extends Request>(
     const call = scope.opened({ request, platform, start, tasks: undefined })
     let result: Response | Promise<Response>
     try {
-      result = handler(request, call.tasks, ...platform)
+      // Most hosts pass one argument, and a spread costs as much as all the rest of a request without tasks.
+      result =
+        platform.length === 1
+          ? (handler as HandlerWithTasks<any[], R>)(request, call.tasks, platform[0])
+          : handler(request, call.tasks, ...platform)
     } catch (error) {
       return fail(call, error)
     }

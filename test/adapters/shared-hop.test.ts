@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { afterSharedMacrotask } from '../../adapters/_shared-hop.ts'
+import { afterSharedMacrotask, startWith } from '../../adapters/_shared-hop.ts'
 import { takePrinted } from '../_printed.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 test('calls what came since the last macrotask, with its delivery, in order, and not before the next', async () => {
   const called: unknown[] = []
-  afterSharedMacrotask((delivery) => called.push('first', delivery), 'flushed')
+  afterSharedMacrotask(startWith, (delivery) => called.push('first', delivery), 'flushed')
   await Promise.resolve()
   expect(called).toEqual([])
   await turn()
@@ -15,7 +15,7 @@ test('calls what came since the last macrotask, with its delivery, in order, and
 
 test('what comes when a macrotask is on its way waits for the one after it, as its bytes may not have left', async () => {
   const called: string[] = []
-  const add = (name: string): void => afterSharedMacrotask(() => called.push(name), 'flushed')
+  const add = (name: string): void => afterSharedMacrotask(startWith, () => called.push(name), 'flushed')
   add('first')
   setImmediate(() => called.push('a turn'))
   add('second')
@@ -28,7 +28,8 @@ test('what comes when a macrotask is on its way waits for the one after it, as i
 
 test('unless they have: so it joins, where nobody waits before it', async () => {
   const called: string[] = []
-  const add = (name: string, joins: boolean): void => afterSharedMacrotask(() => called.push(name), 'flushed', joins)
+  const add = (name: string, joins: boolean): void =>
+    afterSharedMacrotask(startWith, () => called.push(name), 'flushed', joins)
   add('first', true)
   setImmediate(() => called.push('a turn'))
   add('joins', true)
@@ -41,11 +42,15 @@ test('unless they have: so it joins, where nobody waits before it', async () => 
 
 test('what comes while others are called waits as well', async () => {
   const called: string[] = []
-  afterSharedMacrotask(() => {
-    called.push('first')
-    afterSharedMacrotask(() => called.push('second'), 'flushed')
-    called.push('end of first')
-  }, 'flushed')
+  afterSharedMacrotask(
+    startWith,
+    () => {
+      called.push('first')
+      afterSharedMacrotask(startWith, () => called.push('second'), 'flushed')
+      called.push('end of first')
+    },
+    'flushed',
+  )
   await turn()
   expect(called).toEqual(['first', 'end of first'])
   await turn()
@@ -54,10 +59,14 @@ test('what comes while others are called waits as well', async () => {
 
 test('one that throws is printed, and the others are called', async () => {
   const called: string[] = []
-  afterSharedMacrotask(() => {
-    throw new Error('meant to fail')
-  }, 'flushed')
-  afterSharedMacrotask(() => called.push('second'), 'returned')
+  afterSharedMacrotask(
+    startWith,
+    () => {
+      throw new Error('meant to fail')
+    },
+    'flushed',
+  )
+  afterSharedMacrotask(startWith, () => called.push('second'), 'returned')
   await turn()
   await turn()
   expect(called).toEqual(['second'])
