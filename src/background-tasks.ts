@@ -31,20 +31,22 @@ export let abandon: (tasks: BackgroundTasks, reason: string) => void
 /** Whether a list has nothing more to do, so that the same Request may have a new one. */
 export let isOver: (tasks: BackgroundTasks) => boolean
 
+/** The handler runs; it has ended, and the queue is given its tasks; the adapter was asked to start them; there is nothing to wait for. */
+type Phase = 'handling' | 'ending' | 'waiting' | 'free'
+
 /** The tasks of one request: functions that run, in order of adding, once the response has left. */
 export class BackgroundTasks {
   readonly #scope: Scope
   readonly #call: Call
   #foundAdapter: Adapter | undefined
   #run: Run | undefined
-  /** Set when the handler has returned or thrown. */
+  #phase: Phase = 'handling'
+  /** Of a handler that added no task, until somebody asks for the outcome, which is rare. */
+  #response: unknown
   #outcome: Outcome | undefined
   #verdict: boolean | undefined
-  #isHandingOver = false
   /** What its tasks wait for; what opens it is what the adapter calls. */
   #gate: Gate<Delivery> | undefined
-  /** Whether the adapter has been asked to. */
-  #isAwaited = false
 
   /** Made by `withBackgroundTasks` and its kin, one for each request. */
   constructor(scope: Scope, call: Call) {
@@ -123,20 +125,26 @@ export class BackgroundTasks {
     this.#adapter.keepAlive?.(run.work(), this.#call)
     this.#run = run
     this.#scope.enter(run)
-    if (this.#outcome && !this.#isAwaited) this.#awaitStart(undefined)
+    if (this.#phase === 'free') this.#awaitStart(undefined)
     return run
   }
 
   #settle(call: OpenedCall, response: unknown, ending: Ending | undefined): unknown {
-    if (this.#call !== call || this.#outcome || this.#isHandingOver) return response
+    if (this.#call !== call || this.#phase !== 'handling') return response
+    const { queue, start } = this.#scope.options
+    if (!this.#run && !ending && start !== 'body') {
+      this.#phase = 'free'
+      this.#response = response
+      return response
+    }
+    this.#phase = 'ending'
     const outcome = outcomeOf(response, ending)
-    const isBound = this.#scope.options.queue && this.#run && boundFor(this.#run).length > 0
+    const isBound = queue && this.#run && boundFor(this.#run).length > 0
     return isBound ? this.#handOver(response, outcome) : this.#end(response, outcome)
   }
 
   /** Gives the queue its tasks first: the client may rely on what it was answered. */
   async #handOver(response: unknown, outcome: Outcome): Promise<unknown> {
-    this.#isHandingOver = true
     try {
       await handOver(this.#run as Run, outcome)
     } catch (error) {
@@ -154,8 +162,9 @@ export class BackgroundTasks {
     if (typeof runOn === 'string') this.#verdict = judge(runOn, this.#outcome)
     if (this.#verdict === false) this.#run?.discard(refusalOf)
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
-    if (!this.#run && (start !== 'body' || this.#verdict === false)) return response
-    return this.#awaitStart(response)
+    const isFree = !this.#run && (start !== 'body' || this.#verdict === false)
+    if (isFree) this.#phase = 'free'
+    return isFree ? response : this.#awaitStart(response)
   }
 
   /** Why a task must not run. A task's own rule is asked for that task; a function when the list has started. */
@@ -168,7 +177,7 @@ export class BackgroundTasks {
 
   /** Gives what has to be answered instead of the response. */
   #awaitStart(response: unknown): unknown {
-    this.#isAwaited = true
+    this.#phase = 'waiting'
     this.#gate ??= newGate()
     if (!this.#run) this.#hear()
     return askStart(this.#adapter, this.#gate.open, this.#call, response)
@@ -181,8 +190,12 @@ export class BackgroundTasks {
 
   #begin(delivery: Delivery | undefined): Outcome {
     this.#gate = undefined
-    this.#isAwaited = false
-    const outcome = this.#outcome as Outcome & { delivery: Delivery | undefined }
+    this.#phase = 'free'
+    const outcome: { delivery?: Delivery | undefined } & Outcome = (this.#outcome ??= outcomeOf(
+      this.#response,
+      undefined,
+    ))
+    this.#response = undefined
     outcome.delivery ??= delivery ?? 'returned'
     return outcome
   }
@@ -192,12 +205,12 @@ export class BackgroundTasks {
     leave = (tasks, run) => {
       if (tasks.#run !== run) return
       tasks.#run = undefined
-      if (tasks.#isAwaited) tasks.#hear()
+      if (tasks.#phase === 'waiting') tasks.#hear()
     }
     begin = (tasks, delivery) => tasks.#begin(delivery)
     abandon = (tasks, reason) => tasks.#run?.abandon(reason)
     refusalOf = (entry, tasks) => (tasks.#verdict && !entry.policy ? undefined : tasks.#refusal(entry))
     scopeOf = (tasks) => tasks.#scope
-    isOver = (tasks) => tasks.#outcome !== undefined && tasks.#run === undefined && !tasks.#isAwaited
+    isOver = (tasks) => tasks.#phase === 'free' && !tasks.#run
   }
 }

@@ -31,11 +31,7 @@ export function wrap<P extends unknown[], R extends Request>(
     const call = scope.opened({ request, platform, start, tasks: undefined })
     let result: Response | Promise<Response>
     try {
-      // Most hosts pass one argument, and a spread costs as much as all the rest of a request without tasks.
-      result =
-        platform.length === 1
-          ? (handler as HandlerWithTasks<any[], R>)(request, call.tasks, platform[0])
-          : handler(request, call.tasks, ...platform)
+      result = callWith(handler, request, call.tasks, platform)
     } catch (error) {
       return fail(call, error)
     }
@@ -44,10 +40,21 @@ export function wrap<P extends unknown[], R extends Request>(
   return Object.assign(wrapped, { drain: scope.drain.bind(scope) })
 }
 
+// Most hosts pass one argument, or none, and a spread costs as much as all the rest of a request without tasks.
+function callWith<R extends Request>(
+  handler: HandlerWithTasks<any[], R>,
+  request: R,
+  tasks: BackgroundTasks,
+  platform: unknown[],
+): Response | Promise<Response> {
+  if (platform.length === 0) return handler(request, tasks)
+  return platform.length === 1 ? handler(request, tasks, platform[0]) : handler(request, tasks, ...platform)
+}
+
 // Apart, for its closures: see observer.ts.
 function settleLater(call: OpenedCall, result: Promise<Response>): Promise<Response> {
-  // Of a promise it is the same; a thenable may do anything.
-  return Promise.resolve(result).then(
+  // A thenable may do anything; of a promise it is the same, and the call is saved.
+  return (result.constructor === Promise ? result : Promise.resolve(result)).then(
     (response) => settle(call, response) as typeof response,
     (error) => fail(call, error),
   )
