@@ -40,12 +40,14 @@ export function afterReturn(
 
 // By the headers first: on Bun a mere read of `body` changes the Content-Type that goes out.
 function isTracked({ start, request }: Call, response: Response): boolean {
+  if (start === 'response' || (start === 'auto' && !isStreaming(response))) return false
   const { status } = response
   // 101 and Response.error() cannot be made again.
-  if (start === 'response' || request?.method === 'HEAD' || status < 200) return false
-  if (start === 'body') return status < 300 || status >= 400
-  // Last, as they are made only when they are read, and cost more than the rest of an adapter.
-  const { headers } = response
+  if (request?.method === 'HEAD' || status < 200) return false
+  return start === 'auto' || status < 300 || status >= 400
+}
+
+function isStreaming({ headers }: Response): boolean {
   const type = headers.get('content-type')
   if (type !== null && STREAMING.test(type)) return true
   const encoding = headers.get('transfer-encoding')
