@@ -18,11 +18,10 @@ const rules: Rules = {
 export class Drains {
   readonly #reports = new Set<DrainReport>()
   #waiting: (() => void)[] = []
-  #isAsked = false
 
   /** Tells them of the end of a task. */
   count(end: TaskEnd | 'queued', task: TaskInfo): void {
-    if (!this.#isAsked) return
+    if (this.#reports.size === 0) return
     for (const report of this.#reports) {
       if (end === 'abandoned') report.abandoned.push({ id: task.id, name: task.name })
       else if (end !== 'queued') report[end]++
@@ -51,7 +50,6 @@ export class Drains {
     }
     signal?.addEventListener('abort', end)
     this.#reports.add(report)
-    this.#isAsked = true
     // Past 2^31-1 ms setTimeout fires at once.
     const timer = timeoutMs < Infinity ? setTimeout(end, Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
     if (signal?.aborted) end()
@@ -63,7 +61,6 @@ export class Drains {
     clearTimeout(timer)
     signal?.removeEventListener('abort', end)
     this.#reports.delete(report)
-    this.#isAsked = this.#reports.size > 0
     return report
   }
 }

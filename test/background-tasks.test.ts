@@ -24,6 +24,23 @@ describe('add', () => {
     expect(calls[1]).toBe(user)
   })
 
+  test.each([0, 1, 2, 3])('calls a function that it was given %d arguments for with so many', async (count) => {
+    let counted: number | undefined
+    const { call, handler } = wrapped((tasks) => {
+      tasks.add(
+        function task() {
+          // biome-ignore lint/complexity/noArguments: what a rest parameter would hide is nothing, but this is what is asked
+          counted = arguments.length
+        } as (...args: unknown[]) => void,
+        ...new Array<undefined>(count).fill(undefined),
+      )
+      return ok()
+    })
+    await call()
+    await handler.drain()
+    expect(counted).toBe(count)
+  })
+
   test('refuses what is no function, naming what came', async () => {
     const { call } = wrapped((tasks) => {
       expect(() => tasks.add(42 as never)).toThrow(
@@ -109,6 +126,28 @@ describe('add', () => {
     await handler.drain()
     expect(log()).toEqual(['added first', 'discarded first', 'added late', 'discarded late'])
     expect(asked).toBe(1)
+  })
+
+  test('after a handler that added none is judged by its response, which is told how it ended', async () => {
+    let list!: BackgroundTasks
+    const outcomes: unknown[] = []
+    const { call, handler, log } = wrapped(
+      (tasks) => {
+        list = tasks
+        return new Response(null, { status: 404 })
+      },
+      {
+        runOn: (outcome) => {
+          outcomes.push({ ...outcome })
+          return outcome.status === 404
+        },
+      },
+    )
+    await call()
+    list.add(function late() {})
+    await handler.drain()
+    expect(outcomes).toEqual([{ status: 404, threw: false, error: undefined, delivery: 'returned' }])
+    expect(log().at(-1)).toBe('succeeded late')
   })
 
   test('from inside a body producer, the first of that request, runs too', async () => {

@@ -1,6 +1,13 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import { type BackgroundTasks, createBackgroundTasks, type DrainReport } from '../src/index.ts'
+import {
+  type Adapter,
+  type BackgroundTasks,
+  type BackgroundTasksOptions,
+  createBackgroundTasks,
+  type Delivery,
+  type DrainReport,
+} from '../src/index.ts'
 import { deferred, ok, turn, wrapped } from './_wrapped.ts'
 
 /** The timers that were made in this block and neither fired nor were cleared; the runner's own are not among them. */
@@ -71,6 +78,31 @@ describe('open and settle', () => {
     tasks.add(() => {})
     settle(ok(), null as never)
     expect((await background.drain()).succeeded).toBe(1)
+  })
+})
+
+describe('a Request that is handled once more, when its response has left', () => {
+  /** Starts the tasks when it is told to. */
+  function heldBack(start: BackgroundTasksOptions['start']) {
+    const starts: ((delivery: Delivery) => void)[] = []
+    const adapter: Adapter = { name: 'held back', afterResponse: (begin) => void starts.push(begin) }
+    return { background: createBackgroundTasks({ adapter, start }), starts }
+  }
+
+  test.each([
+    ['it had no task, but its body might have added one', 'body', () => {}],
+    ['all its tasks were cleared meanwhile', 'auto', (tasks: BackgroundTasks) => tasks.clear()],
+  ] as const)('has a list of its own: %s', async (_what, start, meanwhile) => {
+    const { background, starts } = heldBack(start)
+    const request = new Request('http://localhost/')
+    const { tasks, settle } = background.open({ request })
+    if (start === 'auto') tasks.add(() => {})
+    settle(ok())
+    meanwhile(tasks)
+    expect(background.open({ request }).tasks, 'as long as it is under way').toBe(tasks)
+    for (const begin of starts) begin('flushed')
+    await turn()
+    expect(background.open({ request }).tasks).not.toBe(tasks)
   })
 })
 
