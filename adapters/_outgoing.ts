@@ -60,8 +60,9 @@ type Left = (delivery: Delivery) => void
 /** The `afterResponse` of Node: the response has closed, flushed to the last byte or given up by its client. */
 export function afterOutgoing(start: Left, outgoing: OutgoingLike): void {
   // Most often it will have closed by then, and a listener is the dearest part of a request with a task. Only where a
-  // look can tell: what others make may say it by an event alone.
-  if (isOnSocket(outgoing)) afterSharedMacrotask(look, start, outgoing, true)
+  // look can tell: what others make may say it by an event alone, and of what is over already Node 22 says later that all
+  // of it was flushed.
+  if (isOnSocket(outgoing) && !isOver(outgoing)) afterSharedMacrotask(look, start, outgoing, true)
   else whenLeft(outgoing, start, afterTurn)
 }
 
@@ -76,7 +77,7 @@ export function afterTurn(left: Left, delivery: Delivery, outgoing: OutgoingLike
 
 /** The end of a socket that is not has yet to leave, in a turn of the event loop after that of its last response. */
 function isKeptAlive(outgoing: OutgoingLike): boolean {
-  return outgoing.req?.socket?.writableEnded === false && !outgoing.stream
+  return !outgoing.stream && outgoing.req?.socket?.writableEnded === false
 }
 
 /** What is over, and a bare object such as a test client makes, emits nothing more. HTTP/2 says it on the stream only. */
@@ -115,8 +116,9 @@ export function whenLeft(
 
 const FINISHED = Symbol('finished')
 
-/** Of HTTP/1. What bridges and test tools make may say no more than that it has finished, or call that closed. */
-function isOnSocket({ socket, req }: OutgoingLike): boolean {
+/** Of Node's HTTP/1. What bridges and test tools make may say no more than that it has finished, or call that closed. */
+function isOnSocket({ stream, socket, req }: OutgoingLike): boolean {
+  if (stream) return false
   const connection = socket ?? req?.socket
   return typeof connection === 'object' && connection !== null && 'bytesRead' in connection
 }

@@ -8,12 +8,10 @@ import { print } from '../src/errors.ts'
 
 type Start = (delivery: Delivery) => void
 
-/** Those that wait, in order. Reused, so that a request leaves no garbage. */
-const runs: (((start: Start, value: any) => void) | undefined)[] = []
-const starts: (Start | undefined)[] = []
-const values: unknown[] = []
-let count = 0
-/** How many there were when the macrotask that is on its way was asked for. */
+/** Of each that waits, in order: `run`, `start`, `value`. Never shortened, so that a request leaves no garbage. */
+const jobs: any[] = []
+let end = 0
+/** Where they ended when the macrotask that is on its way was asked for. */
 let asked = 0
 
 /**
@@ -27,38 +25,33 @@ export function afterSharedMacrotask<T>(
   value: T,
   joins = false,
 ): void {
-  runs[count] = run
-  starts[count] = start
-  values[count++] = value
+  if (asked === end && joins && end > 0) asked += 3
+  jobs[end++] = run
+  jobs[end++] = start
+  jobs[end++] = value
   if (asked === 0) ask()
-  else if (joins && asked === count - 1) asked = count
 }
 
 /** What is to be run where it is known how the response ended. */
 export const startWith = (start: Start, delivery: Delivery): void => start(delivery)
 
 function ask(): void {
-  asked = count
+  asked = end
   afterMacrotask(runDue, undefined)
 }
 
 function runDue(): void {
   const due = asked
-  for (let i = 0; i < due; i++) {
+  for (let i = 0; i < due; i += 3) {
     try {
-      ;(runs[i] as (start: Start, value: unknown) => void)(starts[i] as Start, values[i])
+      jobs[i](jobs[i + 1], jobs[i + 2])
     } catch (error) {
       print('start failed', error)
     }
   }
-  count -= due
   // What came meanwhile is next; of the others nothing is kept.
-  for (let i = 0; i < due + count; i++) {
-    const isNext = i < count
-    runs[i] = isNext ? runs[due + i] : undefined
-    starts[i] = isNext ? starts[due + i] : undefined
-    values[i] = isNext ? values[due + i] : undefined
-  }
+  jobs.copyWithin(0, due, end).fill(undefined, end - due, end)
+  end -= due
   asked = 0
-  if (count > 0) ask()
+  if (end > 0) ask()
 }

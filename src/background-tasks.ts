@@ -9,8 +9,7 @@ import type { Ending, Scope } from './create-background-tasks.ts'
 import type { Task } from './define-task.ts'
 import { type Entry, entryOf, type PendingTask, shown, type TaskArguments } from './entry.ts'
 import { entriesOf } from './entry-queue.ts'
-import { print } from './errors.ts'
-import { boundFor, handOver } from './hand-over.ts'
+import { handOver } from './hand-over.ts'
 import { judge, outcomeOf, whyNot } from './outcome.ts'
 import { checkDisposable } from './resource.ts'
 import { Run } from './run-list.ts'
@@ -22,6 +21,8 @@ export let settle: (call: OpenedCall, response: unknown, ending?: Ending) => unk
 export let leave: (tasks: BackgroundTasks, run: Run) => void
 /** Tells a list that its response has left, of which the first step of a run hears. */
 export let begin: (tasks: BackgroundTasks, delivery: Delivery | undefined) => Outcome
+/** Tells a list where there is no run. */
+let hear: (tasks: BackgroundTasks) => unknown
 /** Why a task must not run, once its list may start; undefined when it may. */
 export let refusalOf: (entry: Entry, tasks: BackgroundTasks) => string | undefined
 /** The wrapper that a list belongs to. */
@@ -31,21 +32,20 @@ export let abandon: (tasks: BackgroundTasks, reason: string) => void
 /** Whether a list has nothing more to do, so that the same Request may have a new one. */
 export let isOver: (tasks: BackgroundTasks) => boolean
 
-/** The handler runs; it has ended, and the queue is given its tasks; the adapter was asked to start them; there is nothing to wait for. */
-type Phase = 'handling' | 'ending' | 'waiting' | 'free'
-
 /** The tasks of one request: functions that run, in order of adding, once the response has left. */
 export class BackgroundTasks {
   readonly #scope: Scope
   readonly #call: Call
   #foundAdapter: Adapter | undefined
   #run: Run | undefined
-  #phase: Phase = 'handling'
-  /** Of a handler that added no task, until somebody asks for the outcome, which is rare. */
-  #response: unknown
+  /**
+   * The handler runs; it has ended, and a queue is given its tasks; the adapter was asked to say when the response has
+   * left, of which a run will hear; or, without a run, the list itself; there is nothing to wait for.
+   */
+  #phase: 'handling' | 'ending' | 'waiting' | 'hearing' | 'free' = 'handling'
   #outcome: Outcome | undefined
   #verdict: boolean | undefined
-  /** What its tasks wait for; what opens it is what the adapter calls. */
+  /** What its tasks wait for; where a run hears, what opens it is what the adapter calls. */
   #gate: Gate<Delivery> | undefined
 
   /** Made by `withBackgroundTasks` and its kin, one for each request. */
@@ -104,8 +104,7 @@ export class BackgroundTasks {
    */
   use<R extends Disposable | AsyncDisposable>(resource: R): R {
     checkDisposable(resource)
-    this.#currentRun().keep(resource)
-    return resource
+    return this.#currentRun().keep(resource)
   }
 
   /** Discards what has not started. Each task is reported as `discarded`. */
@@ -120,8 +119,7 @@ export class BackgroundTasks {
   /** A fresh one at the first `add`, and at the first after the list became empty. */
   #currentRun(): Run {
     if (this.#run) return this.#run
-    this.#gate ??= newGate()
-    const run = new Run(this.#scope, this, this.#gate.promise)
+    const run = new Run(this.#scope, this, (this.#gate ??= newGate()).promise)
     this.#adapter.keepAlive?.(run.work(), this.#call)
     this.#run = run
     this.#scope.enter(run)
@@ -131,85 +129,63 @@ export class BackgroundTasks {
 
   #settle(call: OpenedCall, response: unknown, ending: Ending | undefined): unknown {
     if (this.#call !== call || this.#phase !== 'handling') return response
-    const { queue, start } = this.#scope.options
-    if (!this.#run && !ending && start !== 'body') {
-      this.#phase = 'free'
-      this.#response = response
-      return response
-    }
     this.#phase = 'ending'
     const outcome = outcomeOf(response, ending)
-    const isBound = queue && this.#run && boundFor(this.#run).length > 0
-    return isBound ? this.#handOver(response, outcome) : this.#end(response, outcome)
-  }
-
-  /** Gives the queue its tasks first: the client may rely on what it was answered. */
-  async #handOver(response: unknown, outcome: Outcome): Promise<unknown> {
-    try {
-      await handOver(this.#run as Run, outcome)
-    } catch (error) {
-      // To the others it is a handler that threw; one that had thrown already has said so.
-      if (!outcome.threw) await this.#end(undefined, { threw: true, error })
-      if (!outcome.threw) throw error
-      print('the queue did not take the tasks of a handler that threw', error)
-    }
+    // First of all, as the client may rely on what it was answered.
+    if (this.#scope.options.queue && this.#run) return handOver(this.#run, outcome, response, this.#end.bind(this))
     return this.#end(response, outcome)
   }
 
   #end(response: unknown, outcome: Outcome): unknown {
     this.#outcome = outcome
     const { runOn, start } = this.#scope.options
-    if (typeof runOn === 'string') this.#verdict = judge(runOn, this.#outcome)
+    if (typeof runOn === 'string' && (this.#run || start === 'body')) this.#verdict = judge(runOn, outcome)
     if (this.#verdict === false) this.#run?.discard(refusalOf)
     // Without a task there is nothing to wait for, unless a body's producer may still add one.
-    const isFree = !this.#run && (start !== 'body' || this.#verdict === false)
-    if (isFree) this.#phase = 'free'
-    return isFree ? response : this.#awaitStart(response)
-  }
-
-  /** Why a task must not run. A task's own rule is asked for that task; a function when the list has started. */
-  #refusal({ runOn }: Entry): string | undefined {
-    const outcome = this.#outcome as Outcome
-    if (isFunction(runOn) && !outcome.delivery) return undefined
-    if (runOn ? judge(runOn, outcome) : (this.#verdict ??= judge(this.#scope.options.runOn, outcome))) return undefined
-    return whyNot(outcome)
+    if (this.#run || (start === 'body' && this.#verdict !== false)) return this.#awaitStart(response)
+    this.#phase = 'free'
+    return response
   }
 
   /** Gives what has to be answered instead of the response. */
   #awaitStart(response: unknown): unknown {
     this.#phase = 'waiting'
     this.#gate ??= newGate()
-    if (!this.#run) this.#hear()
+    if (!this.#run) hear(this)
     return askStart(this.#adapter, this.#gate.open, this.#call, response)
-  }
-
-  /** Where no run does. */
-  #hear(): void {
-    this.#gate?.promise.then((delivery) => this.#begin(delivery))
-  }
-
-  #begin(delivery: Delivery | undefined): Outcome {
-    this.#gate = undefined
-    this.#phase = 'free'
-    const outcome: { delivery?: Delivery | undefined } & Outcome = (this.#outcome ??= outcomeOf(
-      this.#response,
-      undefined,
-    ))
-    this.#response = undefined
-    outcome.delivery ??= delivery ?? 'returned'
-    return outcome
   }
 
   static {
     settle = (call, response, ending) => call.tasks.#settle(call, response, ending)
     leave = (tasks, run) => {
-      if (tasks.#run !== run) return
-      tasks.#run = undefined
-      if (tasks.#phase === 'waiting') tasks.#hear()
+      if (tasks.#run === run) tasks.#run = undefined
+      if (tasks.#run) return
+      if (tasks.#phase === 'waiting') hear(tasks)
+      // It would keep all that ended before it is opened.
+      tasks.#gate = undefined
     }
-    begin = (tasks, delivery) => tasks.#begin(delivery)
+    hear = (tasks) => {
+      tasks.#phase = 'hearing'
+      tasks.#gate?.promise.then((delivery) => {
+        tasks.#gate?.open(delivery)
+        begin(tasks, delivery)
+      })
+    }
+    begin = (tasks, delivery) => {
+      tasks.#gate = undefined
+      tasks.#phase = 'free'
+      const outcome = tasks.#outcome as Outcome & { delivery?: Delivery }
+      outcome.delivery ??= delivery ?? 'returned'
+      return outcome
+    }
     abandon = (tasks, reason) => tasks.#run?.abandon(reason)
-    refusalOf = (entry, tasks) => (tasks.#verdict && !entry.policy ? undefined : tasks.#refusal(entry))
+    // A task's own rule is asked for that task; a function when the list has started.
+    refusalOf = ({ runOn }, tasks) => {
+      const outcome = tasks.#outcome as Outcome
+      if (isFunction(runOn) && !outcome.delivery) return undefined
+      const mayRun = runOn ? judge(runOn, outcome) : (tasks.#verdict ??= judge(tasks.#scope.options.runOn, outcome))
+      return mayRun ? undefined : whyNot(outcome)
+    }
     scopeOf = (tasks) => tasks.#scope
     isOver = (tasks) => tasks.#phase === 'free' && !tasks.#run
   }

@@ -6,6 +6,7 @@
 import type { Outcome } from './adapter.ts'
 import type { Entry, Policy } from './entry.ts'
 import { entriesOf } from './entry-queue.ts'
+import { print } from './errors.ts'
 import type { Settings } from './options.ts'
 import { judge, whyNot } from './outcome.ts'
 import type { QueueItem, TaskQueue } from './queue.ts'
@@ -13,13 +14,32 @@ import type { Run } from './run-list.ts'
 
 type Bound = Entry & { policy: Policy & { item: QueueItem<any> } }
 
+type Failure = { readonly reason: unknown }
+type End = (response: unknown, outcome: Outcome) => unknown
+
 /** The tasks of a run that the queue has to be given. */
-export function boundFor(run: Run): Bound[] {
+function boundFor(run: Run): Bound[] {
   return entriesOf(run, 'pending').filter((entry): entry is Bound => entry.policy?.place === 'queue')
 }
 
-/** Gives them to the queue, all or none, but for those that such an outcome lets not run. */
-export async function handOver(run: Run, outcome: Outcome): Promise<void> {
+/** Gives the queue its tasks, where there are any, and then ends the handler's part of the list. */
+export function handOver(run: Run, outcome: Outcome, response: unknown, end: End): unknown {
+  return boundFor(run).length > 0 ? handOverFirst(run, outcome, response, end) : end(response, outcome)
+}
+
+async function handOverFirst(run: Run, outcome: Outcome, response: unknown, end: End): Promise<unknown> {
+  const failure = await failureOfAll(run, outcome)
+  if (failure && !outcome.threw) {
+    // To the other tasks it is a handler that threw; one that had thrown already has said so.
+    await end(undefined, { threw: true, error: failure.reason })
+    throw failure.reason
+  }
+  if (failure) print('the queue did not take the tasks of a handler that threw', failure.reason)
+  return end(response, outcome)
+}
+
+/** Why the queue does not take all of them, but for those that such an outcome lets not run. */
+async function failureOfAll(run: Run, outcome: Outcome): Promise<Failure | undefined> {
   // A rule of the wrapper is asked once.
   let verdict: boolean | undefined
   const bound = boundFor(run)
@@ -29,10 +49,9 @@ export async function handOver(run: Run, outcome: Outcome): Promise<void> {
   }
   // Not before all were judged: whoever is asked, or told, may clear the list.
   const entries = bound.filter(({ ended }) => !ended)
-  const error = await failureOf(entries, run)
-  if (!error) return
-  for (const entry of entries) run.end(entry, 'discarded', { reason: 'the queue did not take it' })
-  throw error.reason
+  const failure = await failureOf(entries, run)
+  if (failure) for (const entry of entries) run.end(entry, 'discarded', { reason: 'the queue did not take it' })
+  return failure
 }
 
 /** The same for one that was added when the handler had ended, which nobody waits for. */
@@ -51,7 +70,7 @@ export async function handOverLate(
 }
 
 /** Why the queue does not take them; undefined when it does, or when they run in this process instead. */
-async function failureOf(entries: readonly Bound[], run: Run): Promise<{ readonly reason: unknown } | undefined> {
+async function failureOf(entries: readonly Bound[], run: Run): Promise<Failure | undefined> {
   const { queue, onQueueDown } = run.scope.options as Settings & { queue: TaskQueue }
   const items = entries.map(({ policy }) => policy.item)
   for (const { policy } of entries) policy.place = 'sent'

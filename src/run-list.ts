@@ -65,14 +65,10 @@ export class Run implements EntryQueue, Turn {
   }
 
   /** Keeps a resource until the last task has ended. Where there is none, it goes in the async context of this call. */
-  keep(resource: object): void {
-    if (!this.#resources) {
-      this.#chain.then((delivery) => {
-        this.#begin(delivery)
-        if (this.size === 0) this.#emptied()
-      })
-    }
+  keep<R extends object>(resource: R): R {
+    if (!this.#resources) this.#chain.then(() => void (this.size === 0 && this.#dispose()))
     this.#resources = [...(this.#resources ?? []), resource]
+    return resource
   }
 
   /**
@@ -98,9 +94,8 @@ export class Run implements EntryQueue, Turn {
 
   /** Ends what has not started, or that part of it for which there is a reason. */
   discard(reasonOf: (entry: Entry, tasks: BackgroundTasks) => string | undefined): void {
-    const tasks = this.#tasks as BackgroundTasks
     for (const entry of entriesOf(this, 'pending')) {
-      const reason = !entry.ended && reasonOf(entry, tasks)
+      const reason = !entry.ended && reasonOf(entry, this.#tasks as BackgroundTasks)
       if (reason) this.end(entry, 'discarded', { reason })
     }
   }
@@ -147,14 +142,9 @@ export class Run implements EntryQueue, Turn {
     this.scope.leave(this)
   }
 
-  /** The first reaction is given what the gate was opened with. */
-  #begin(delivery: unknown): void {
-    if (!this.outcome && this.#tasks) this.outcome = begin(this.#tasks, delivery as Delivery | undefined)
-  }
-
-  /** The reaction of one entry. The next one waits for what it returns. */
+  /** The reaction of one entry. The next one waits for what it returns; the first is given what the gate was opened with. */
   readonly #step = (delivery?: unknown): void | Promise<void> => {
-    this.#begin(delivery)
+    if (!this.outcome && this.#tasks) this.outcome = begin(this.#tasks, delivery as Delivery | undefined)
     if (isTurnOver(this)) return giveWay().then(this.#step)
     const entry = take(this)
     if (entry.ended) return

@@ -53,8 +53,8 @@ function callWith<R extends Request>(
 
 // Apart, for its closures: see observer.ts.
 function settleLater(call: OpenedCall, result: Promise<Response>): Promise<Response> {
-  // A thenable may do anything; of a promise it is the same, and the call is saved.
-  return (result.constructor === Promise ? result : Promise.resolve(result)).then(
+  // Of a promise it is the same; a thenable may do anything.
+  return Promise.resolve(result).then(
     (response) => settle(call, response) as typeof response,
     (error) => fail(call, error),
   )

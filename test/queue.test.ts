@@ -19,7 +19,6 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { takePrinted } from './_printed.ts'
 import { listening, until } from './_server.ts'
-import { turn } from './_wrapped.ts'
 
 const mail = defineTask({ name: 'mail', input: z.object({ to: z.string() }), run: () => {} })
 const audit = defineTask({ name: 'audit', run: (_line: string) => {} })
@@ -78,24 +77,6 @@ function watched() {
 const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30))
 
 describe('a wrapper with a queue', () => {
-  it('waits for the queue also where it is told twice that the handler has ended', async () => {
-    const { queue, names, waiting } = gatedQueue()
-    const background = createBackgroundTasks({ queue })
-    const { tasks, settle } = background.open({ request })
-    let ran = 0
-    tasks.add(() => ran++)
-    tasks.add(mail, { to: 'ada@example.com' })
-    const answers = [settle(new Response()), settle(new Response())]
-    await turn()
-    await turn()
-    expect(ran).toBe(0)
-    waiting[0]?.resolve()
-    await Promise.all(answers)
-    await background.drain()
-    expect(ran).toBe(1)
-    expect(names()).toEqual([['mail']])
-  })
-
   it('hands the response back when the queue has every task, and not before', async () => {
     const { queue, waiting, names } = gatedQueue()
     const handler = withBackgroundTasks(

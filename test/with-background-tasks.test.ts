@@ -407,6 +407,13 @@ describe('a handler that returns what is odd', () => {
     expect(log().at(-1)).toBe('succeeded task')
   })
 
+  test('what only passes for a promise counts as a handler that threw', async () => {
+    const { call, handler, log } = added(() => new Proxy(Promise.resolve(ok()), {}))
+    await expect(async () => await call()).rejects.toThrow(TypeError)
+    await handler.drain({ timeoutMs: 1_000 })
+    expect(log().at(-1)).toBe('discarded task')
+  })
+
   test('a thenable that throws counts as a handler that threw', async () => {
     const { call, handler, log } = added(() => ({
       // biome-ignore lint/suspicious/noThenProperty: it is what is tested.
