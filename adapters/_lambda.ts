@@ -4,7 +4,7 @@
  * @module
  */
 import { afterMacrotask, type Call, type Delivery, startTimer, stopTimer } from '../src/adapter.ts'
-import { abandon, type BackgroundTasks } from '../src/background-tasks.ts'
+import { type BackgroundTasks, partsOf } from '../src/background-tasks.ts'
 import { print } from '../src/errors.ts'
 import { newGate } from '../src/values.ts'
 import { afterReturn } from './_body.ts'
@@ -96,7 +96,7 @@ export class Invocation {
       frozen.add(tasks)
       if (tasks.size === 0) continue
       print(`${LATE}, tasks abandoned`, tasks.size)
-      abandon(tasks, LATE)
+      partsOf(tasks).run?.abandon(LATE)
     }
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Adapter } from '../src/adapter.ts'
-import { scopeOf } from '../src/background-tasks.ts'
+import { partsOf } from '../src/background-tasks.ts'
 import type { Scope } from '../src/create-background-tasks.ts'
 import type { PendingTask } from '../src/entry.ts'
 import { isInTaskOf } from '../src/in-task.ts'
@@ -111,14 +111,14 @@ export function recordTasks(): TaskRecorder {
       return held.pending
     },
     keepAlive(work, { tasks }) {
-      observe(scopeOf(tasks))
+      observe(partsOf(tasks).scope)
       held.keepAlive(tasks, work)
     },
     afterResponse(start, { tasks }) {
       held.afterResponse(tasks, start)
     },
     async runAll({ throwErrors = false } = {}) {
-      if (held.tasks.some((tasks) => isInTaskOf(scopeOf(tasks)))) {
+      if (held.tasks.some((tasks) => isInTaskOf(partsOf(tasks).scope))) {
         throw new Error('Cannot run all tasks inside one of them as it would wait for itself')
       }
       const report: RunReport = { succeeded: 0, failed: 0, discarded: 0, errors: [] }

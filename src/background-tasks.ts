@@ -25,10 +25,8 @@ export let begin: (tasks: BackgroundTasks, delivery: Delivery | undefined) => Ou
 let hear: (tasks: BackgroundTasks) => unknown
 /** Why a task must not run, once its list may start; undefined when it may. */
 export let refusalOf: (entry: Entry, tasks: BackgroundTasks) => string | undefined
-/** The wrapper that a list belongs to. */
-export let scopeOf: (tasks: BackgroundTasks) => Scope
-/** Ends all tasks of a list at a deadline. */
-export let abandon: (tasks: BackgroundTasks, reason: string) => void
+/** The wrapper that a list belongs to, and its run, while it has one. */
+export let partsOf: (tasks: BackgroundTasks) => { readonly scope: Scope; readonly run: Run | undefined }
 /** Whether a list has nothing more to do, so that the same Request may have a new one. */
 export let isOver: (tasks: BackgroundTasks) => boolean
 
@@ -129,9 +127,11 @@ export class BackgroundTasks {
 
   #settle(call: OpenedCall, response: unknown, ending: Ending | undefined): unknown {
     if (this.#call !== call || this.#phase !== 'handling') return response
-    this.#phase = 'ending'
-    const outcome = outcomeOf(response, ending)
-    // First of all, as the client may rely on what it was answered.
+    const outcome = (this.#outcome = outcomeOf(response, ending))
+    // Without a task there is nothing to wait for, unless a body's producer may still add one.
+    this.#phase = this.#run || this.#scope.options.start === 'body' ? 'ending' : 'free'
+    if (this.#phase === 'free') return response
+    // The queue comes first, as the client may rely on what it was answered.
     if (this.#scope.options.queue && this.#run) return handOver(this.#run, outcome, response, this.#end.bind(this))
     return this.#end(response, outcome)
   }
@@ -139,9 +139,8 @@ export class BackgroundTasks {
   #end(response: unknown, outcome: Outcome): unknown {
     this.#outcome = outcome
     const { runOn, start } = this.#scope.options
-    if (typeof runOn === 'string' && (this.#run || start === 'body')) this.#verdict = judge(runOn, outcome)
+    if (typeof runOn === 'string') this.#verdict = judge(runOn, outcome)
     if (this.#verdict === false) this.#run?.discard(refusalOf)
-    // Without a task there is nothing to wait for, unless a body's producer may still add one.
     if (this.#run || (start === 'body' && this.#verdict !== false)) return this.#awaitStart(response)
     this.#phase = 'free'
     return response
@@ -178,7 +177,6 @@ export class BackgroundTasks {
       outcome.delivery ??= delivery ?? 'returned'
       return outcome
     }
-    abandon = (tasks, reason) => tasks.#run?.abandon(reason)
     // A task's own rule is asked for that task; a function when the list has started.
     refusalOf = ({ runOn }, tasks) => {
       const outcome = tasks.#outcome as Outcome
@@ -186,7 +184,7 @@ export class BackgroundTasks {
       const mayRun = runOn ? judge(runOn, outcome) : (tasks.#verdict ??= judge(tasks.#scope.options.runOn, outcome))
       return mayRun ? undefined : whyNot(outcome)
     }
-    scopeOf = (tasks) => tasks.#scope
+    partsOf = (tasks) => ({ scope: tasks.#scope, run: tasks.#run })
     isOver = (tasks) => tasks.#phase === 'free' && !tasks.#run
   }
 }

@@ -32,10 +32,12 @@ export function wrap<P extends unknown[], R extends Request>(
     let result: Response | Promise<Response>
     try {
       result = callWith(handler, request, call.tasks, platform)
+      // In the `try`, as it may only pass for a promise.
+      if (isPromise(result)) return settleLater(call, result)
     } catch (error) {
       return fail(call, error)
     }
-    return isPromise(result) ? settleLater(call, result) : (settle(call, result) as typeof result)
+    return settle(call, result) as typeof result
   }
   return Object.assign(wrapped, { drain: scope.drain.bind(scope) })
 }
@@ -53,8 +55,8 @@ function callWith<R extends Request>(
 
 // Apart, for its closures: see observer.ts.
 function settleLater(call: OpenedCall, result: Promise<Response>): Promise<Response> {
-  // Of a promise it is the same; a thenable may do anything.
-  return Promise.resolve(result).then(
+  // A thenable may do anything. Of a promise it is the same, and the call is saved.
+  return (result.constructor === Promise ? result : Promise.resolve(result)).then(
     (response) => settle(call, response) as typeof response,
     (error) => fail(call, error),
   )

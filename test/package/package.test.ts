@@ -58,9 +58,9 @@ describe('who may import whom', () => {
 })
 
 describe('budgets', () => {
-  test('src is at most 1093 lines of JavaScript, types and comments apart', () => {
+  test('src is at most 1096 lines of JavaScript, types and comments apart', () => {
     const lines = list('dist/src/*.js').map((file) => codeLines(read(file)))
-    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(1093)
+    expect(lines.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(1096)
   })
 
   test.each(list('{src,adapters}/**/*.ts'))('%s is at most 120 lines of code, the engine of a queue 150', (file) => {
@@ -74,8 +74,8 @@ describe('budgets', () => {
   })
 
   test.each([
-    ['everything the root entry exports', '*', 9400],
-    ['withBackgroundTasks alone', '{ withBackgroundTasks }', 9095],
+    ['everything the root entry exports', '*', 9430],
+    ['withBackgroundTasks alone', '{ withBackgroundTasks }', 9120],
   ])('%s is small, minified and gzipped', async (what, names, limit) => {
     const { outputFiles } = await build({
       stdin: { contents: `export ${names} from './dist/src/index.js'`, resolveDir: root },
