@@ -6,8 +6,8 @@
 import type { Entry } from './entry.ts'
 
 /**
- * A linked list: it may hold a million, and gives each up when it has ended. No class to extend, as making an object of a
- * derived one costs as much as a task.
+ * A linked list: it may hold a million, and gives each up when it has ended. No class to extend, as an object of a derived
+ * one takes longer to make.
  */
 export interface EntryQueue {
   /** Tasks added and not yet ended. */

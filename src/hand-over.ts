@@ -24,11 +24,18 @@ function boundFor(run: Run): Bound[] {
 
 /** Gives the queue its tasks, where there are any, and then ends the handler's part of the list. */
 export function handOver(run: Run, outcome: Outcome, response: unknown, end: End): unknown {
-  return boundFor(run).length > 0 ? handOverFirst(run, outcome, response, end) : end(response, outcome)
+  const bound = boundFor(run)
+  return bound.length > 0 ? handOverFirst(bound, run, outcome, response, end) : end(response, outcome)
 }
 
-async function handOverFirst(run: Run, outcome: Outcome, response: unknown, end: End): Promise<unknown> {
-  const failure = await failureOfAll(run, outcome)
+async function handOverFirst(
+  bound: readonly Bound[],
+  run: Run,
+  outcome: Outcome,
+  response: unknown,
+  end: End,
+): Promise<unknown> {
+  const failure = await failureOfAll(bound, run, outcome)
   if (failure && !outcome.threw) {
     // To the other tasks it is a handler that threw; one that had thrown already has said so.
     await end(undefined, { threw: true, error: failure.reason })
@@ -39,10 +46,9 @@ async function handOverFirst(run: Run, outcome: Outcome, response: unknown, end:
 }
 
 /** Why the queue does not take all of them, but for those that such an outcome lets not run. */
-async function failureOfAll(run: Run, outcome: Outcome): Promise<Failure | undefined> {
+async function failureOfAll(bound: readonly Bound[], run: Run, outcome: Outcome): Promise<Failure | undefined> {
   // A rule of the wrapper is asked once.
   let verdict: boolean | undefined
-  const bound = boundFor(run)
   for (const entry of bound) {
     const mayRun = entry.runOn ? judge(entry.runOn, outcome) : (verdict ??= judge(run.scope.options.runOn, outcome))
     if (!mayRun) run.end(entry, 'discarded', { reason: whyNot(outcome) })
@@ -54,7 +60,7 @@ async function failureOfAll(run: Run, outcome: Outcome): Promise<Failure | undef
   return failure
 }
 
-/** The same for one that was added when the handler had ended, which nobody waits for. */
+/** Gives it a task that was added when the handler had ended, which nobody waits for. */
 export async function handOverLate(
   entry: Entry,
   run: Run,

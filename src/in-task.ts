@@ -52,7 +52,7 @@ function callNow(owner: object, work: (...args: unknown[]) => unknown, args: unk
   const outer = ownerNow
   ownerNow = owner
   try {
-    // A spread costs as much as all the rest of a task.
+    // A spread would be the dearest part of the call.
     return args.length > 1 ? work(...args) : args.length === 1 ? work(args[0]) : work()
   } finally {
     ownerNow = outer

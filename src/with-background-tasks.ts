@@ -42,7 +42,7 @@ export function wrap<P extends unknown[], R extends Request>(
   return Object.assign(wrapped, { drain: scope.drain.bind(scope) })
 }
 
-// Most hosts pass one argument, or none, and a spread costs as much as all the rest of a request without tasks.
+// Most hosts pass one argument, or none, and a spread would be the dearest part of the call.
 function callWith<R extends Request>(
   handler: HandlerWithTasks<any[], R>,
   request: R,
