@@ -321,6 +321,20 @@ test('an attempt runs in the async context of the add, whatever the one before i
   expect(seen).toEqual(['add', 'add', 'add'])
 })
 
+test('a clock that is set back ends the turn, so that no list holds the event loop until it has caught up', () => {
+  const turn = { tasksThisTurn: 0, turnStart: 0, size: 3 }
+  const { now } = Date
+  try {
+    const isOverAt = (ms: number): boolean => {
+      Date.now = () => ms
+      return isTurnOver(turn)
+    }
+    expect([isOverAt(3_600_000), isOverAt(3_600_000), isOverAt(0)]).toEqual([false, false, true])
+  } finally {
+    Date.now = now
+  }
+})
+
 test('what is left of a very long list that was cleared gives the event loop back, seldom', () => {
   const turn = { tasksThisTurn: 0, turnStart: 0, size: 0 }
   const gaveWay = Array.from({ length: 100_000 }, () => isTurnOver(turn)).filter(Boolean).length
