@@ -43,12 +43,17 @@ interface Comparison {
   /** Who lacks one of these does not do the same work. */
   readonly needs: readonly Virtue[]
   readonly value: (system: System) => number | undefined
+  /** How far off that may be by chance; nothing where it is left out. */
+  readonly error?: (system: System) => number
   readonly isBehind: (ours: number, other: number) => boolean
   readonly show: (value: number) => string
 }
 
-/** Whether ours is ahead of, or level with, all that do the same work; and who else it is behind of. */
-function standing(what: string, { systems, needs, value, isBehind, show: shown }: Comparison): string[] {
+/** Whether ours is ahead of, or level with, all that do the same work and can be told from it; and who else it is behind of. */
+function standing(
+  what: string,
+  { systems, needs, value, error = () => 0, isBehind, show: shown }: Comparison,
+): string[] {
   // The first of ours on each runtime: the plain one.
   const ours = systems.filter(
     (each) => each.isOurs && systems.find(({ isOurs, runtime }) => isOurs && runtime === each.runtime) === each,
@@ -64,13 +69,17 @@ function standing(what: string, { systems, needs, value, isBehind, show: shown }
     const behind = others.filter((each) => isBehind(own, value(each) as number))
     const named = (some: readonly System[]): string =>
       some.map((each) => `${each.label} (${shown(value(each) as number)})`).join(', ')
-    const same = others.filter(doesSame)
-    const missed = behind.filter(doesSame)
+    const isChance = (each: System): boolean =>
+      Math.abs((value(each) as number) - own) <= Math.hypot(error(mine), error(each))
+    const untold = behind.filter((each) => doesSame(each) && isChance(each))
+    const told = others.filter((each) => doesSame(each) && !untold.includes(each))
+    const missed = told.filter((each) => behind.includes(each))
     const excused = behind.filter((each) => !doesSame(each))
     const where = `${runtimes[mine.runtime]}, ${what}: ${shown(own)}`
     const verdicts: string[] = []
     if (missed.length > 0) verdicts.push(verdict(`${where}, behind ${named(missed)}`, false))
-    else if (same.length > 0) verdicts.push(verdict(`${where}, not behind (compared with ${same.length})`, true))
+    else if (told.length > 0) verdicts.push(verdict(`${where}, not behind (compared with ${told.length})`, true))
+    if (untold.length > 0) verdicts.push(`${where}, perhaps behind, perhaps by chance: ${named(untold)}`)
     if (excused.length > 0) verdicts.push(`${where}, behind what does less: ${named(excused)}`)
     return verdicts
   })
@@ -188,6 +197,7 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
       systems,
       needs,
       value: ({ id, bare }) => share(id, count, bare, 0).median,
+      error: ({ id, bare }) => share(id, count, bare, 0).error ?? Number.POSITIVE_INFINITY,
       isBehind: (ours, peer) => ours < peer * HAND_SHARE,
       show: (value) => value.toFixed(3),
     })
@@ -197,7 +207,7 @@ export function requestsTable(groups: readonly Group[], requests: Requests): Tab
     about:
       'A JSON answer, and 0, 1 or 10 trivial tasks with one argument. 8 connections on loopback. Beside it the CPU time that the server took for a' +
       ' request with its tasks, in microseconds, with 0 / 1 / 10 tasks. Less than 2 % behind counts as level. In brackets: how far off a figure may be' +
-      ' by chance, with a certainty of 95 %.',
+      ' by chance, with a certainty of 95 %: who is ahead by no more than both may be is told as perhaps ahead.',
     head: ['', 'requests/s', '0 tasks', '1 task', '10 tasks', 'CPU us', 'required'],
     rows,
     verdicts: [...compare(0, []), ...compare(1, ['after']), ...compare(10, ['after'])],
